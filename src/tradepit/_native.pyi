@@ -1,0 +1,151 @@
+"""The native door: bytes in, bytes out. Records: schema/records.toml; behaviour: docs/rules.md."""
+
+from collections.abc import Buffer
+from typing import final
+
+@final
+class Applied:
+    """What a call of `Replica.apply` caused."""
+
+    @property
+    def events(self) -> bytes:
+        """Event records of 96 bytes in cause order (`tradepit.domain.wire.EVENTS`)."""
+    @property
+    def texts(self) -> bytes:
+        """For each event with flag TEXT, in order: u16 length, UTF-8 bytes."""
+    @property
+    def ends(self) -> bytes:
+        """u32 per command: number of events up to and including that command's last one.
+
+        The FRAME_APPLIED event counts to the first command of its frame.
+        """
+    @property
+    def first_sequence(self) -> int:
+        """Sequence of the first command applied (0 when every frame was a repeat)."""
+
+@final
+class Scan:
+    """What `scan_frames` found from the start of a buffer."""
+
+    @property
+    def valid_bytes(self) -> int: ...
+    @property
+    def frames(self) -> int: ...
+    @property
+    def last_sequence(self) -> int: ...
+    @property
+    def last_crc(self) -> int: ...
+    @property
+    def last_time_ns(self) -> int: ...
+    @property
+    def problem(self) -> str:
+        """Empty when the buffer ends exactly after a whole frame; else why scanning stopped:
+        `short` (torn tail), `zeros` (preallocated space), or `magic`, `version`, `crc`,
+        `chain`, `sequence`, `length`, `padding`."""
+
+def scan_frames(buffer: Buffer, first_sequence: int, previous_crc: int) -> Scan:
+    """Check whole frames: lengths, crc, chain of crcs, dense sequences. Applies nothing."""
+
+class EnginePanicked(Exception):
+    """The engine panicked; its state must not be used. `args[1]` is the sequence."""
+
+class FrameError(Exception):
+    """The buffer is not a run of whole, well-formed, consecutive frames; nothing after the
+    offending frame was applied."""
+
+@final
+class Replica:
+    """Engine state plus a bounded history of orders and trades (a view of the events)."""
+
+    def __init__(self, *, history_orders: int = 200_000, history_trades: int = 500_000) -> None: ...
+    @staticmethod
+    def restore(
+        snapshot: Buffer, *, history_orders: int = 200_000, history_trades: int = 500_000
+    ) -> Replica:
+        """Raises ValueError when the bytes are no snapshot of this version, or damaged."""
+    def snapshot(self) -> bytes: ...
+    def state_hash(self) -> str:
+        """32 hex digits over the engine's logical state (history excluded)."""
+    def quarantine(self, sequence: int) -> None:
+        """Skip the command at this sequence when it comes."""
+    def inject_panic(self, sequence: int) -> None:
+        """For tests: panic when the command at this sequence is applied."""
+    def apply(self, frames: Buffer) -> Applied:
+        """Apply whole frames. Releases the GIL for large buffers.
+
+        Raises: FrameError, EnginePanicked.
+        """
+    def replay(self, frames: Buffer) -> int:
+        """`apply` without returning events; the number of commands applied."""
+
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def market_time_ns(self) -> int: ...
+    @property
+    def next_expiry_ns(self) -> int:
+        """Earliest expires_at of a resting order; 0 = none."""
+    @property
+    def rules_version(self) -> int:
+        """0 before GENESIS."""
+    def genesis(self) -> tuple[int, int, int, int]:
+        """key_window_ns, key_capacity, accounts_max, market_id."""
+    def key_statistics(self) -> tuple[int, int]:
+        """Keys held, and finish time (ns) of the oldest finished one (0 = none)."""
+    def counts(self) -> dict[str, int]:
+        """accounts, live_orders, keys, trades, levels, history_orders, history_trades."""
+
+    # Definitions. Tuples in the order of the names given.
+    def assets(self) -> list[tuple[int, str, int]]:
+        """asset, code, scale."""
+    def instruments(self) -> list[tuple[int, str, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int]]:
+        """instrument, symbol, phase, base_asset, quote_asset, tick_mantissa, tick_exponent,
+        lot_mantissa, lot_exponent, definition_version, quantity_min, quantity_max, value_max,
+        reference_price, collar_ppm, maker_fee_ppm, taker_fee_ppm, last_price, unit."""
+    def starting_balances(self) -> list[tuple[int, int]]:
+        """asset, amount."""
+    def asset_totals(self, asset: int) -> tuple[int, int, int, int]:
+        """deposits, withdrawals, sum of balances (recounted now), fees."""
+
+    # Accounts.
+    def account_number(self, id: str) -> int:
+        """0 when there is none."""
+    def account(self, account: int) -> tuple[str, str, int, int, int, int] | None:
+        """id, name, AccountType, AccountState, open_orders, open_orders_max."""
+    def account_id(self, account: int) -> str: ...
+    def balances(self, account: int) -> list[tuple[int, int, int, int]]:
+        """asset, total, held, credit; every asset that was ever touched or given at the start."""
+    def positions(self, account: int) -> list[tuple[int, int, int, int, int, int, int, int]]:
+        """instrument, net, cost, realised, version, open_buy, open_sell, position_max."""
+
+    # Book.
+    def top(self, instrument: int) -> tuple[int, int, int, int]:
+        """bid price, bid quantity, ask price, ask quantity; 0, 0 for an empty side."""
+    def depth(self, instrument: int, side: int, levels: int) -> list[tuple[int, int, int]]:
+        """price, quantity, orders; best first."""
+    def queue(self, instrument: int, side: int, limit: int) -> list[tuple[int, int, int, int]]:
+        """order_id, price, leaves, account; in priority order."""
+    def queue_ahead(self, order_id: int) -> tuple[int, int] | None:
+        """Quantity and number of orders before a resting order at its price."""
+
+    # Orders and trades. ORDER tuple: order_id, account, instrument, side, order_type,
+    # time_in_force, self_trade_prevention, options, status, close_reason, price, quantity, leaves,
+    # filled, filled_value (ticks * lots), expires_at, created_at_ns, updated_at_ns,
+    # client_order_id (or None), first_quantity.
+    def order(self, order_id: int) -> tuple[object, ...] | None:
+        """Live (from the engine) or finished (from history)."""
+    def order_at(self, order_id: int, sequence: int) -> tuple[object, ...] | None:
+        """The order as it stood right after this sequence, from history."""
+    def order_by_client_id(self, account: int, client_order_id: str) -> int:
+        """Newest order of the account with this client order id; 0 = none known."""
+    def orders(
+        self, account: int, instrument: int, statuses: int, before_order_id: int, limit: int
+    ) -> list[tuple[object, ...]]:
+        """Newest first. 0 = any; statuses = bit mask (1 << OrderStatus), 0 = any."""
+    def fills(self, order_id: int, limit: int) -> list[tuple[int, int, int, int, int, int, bool]]:
+        """Oldest first: trade_id, sequence, time_ns, price, quantity, fee, is_maker."""
+    def trades(
+        self, instrument: int, account: int, before_trade_id: int, limit: int
+    ) -> list[tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]]:
+        """Newest first: trade_id, sequence, time_ns, instrument, price, quantity, maker_order_id,
+        taker_order_id, maker_account, taker_account, taker_side, maker_fee, taker_fee."""
