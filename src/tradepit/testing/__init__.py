@@ -1,0 +1,6 @@
+"""Tools that check the market: none of them calls the code it checks.
+
+Map: `oracle` is the naive engine; `auditor` follows commands and events only; `generator` makes
+seeded command streams that reach every rule; `frames` writes and reads journal frames;
+`comparison` runs both engines side by side; `shrink` makes a failing stream small.
+"""

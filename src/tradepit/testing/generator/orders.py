@@ -1,0 +1,159 @@
+"""Orders, replaces and cancels that mostly do something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tradepit.domain.wire import (
+    CancelOrder,
+    MassCancel,
+    Option,
+    OrderType,
+    PlaceOrder,
+    ReplaceOrder,
+    Side,
+    TimeInForce,
+)
+from tradepit.testing.frames import Command, command
+from tradepit.testing.generator.profile import SECOND_NS
+from tradepit.testing.generator.view import View
+
+LIMIT_TIMES = (
+    [TimeInForce.GTC] * 6
+    + [TimeInForce.DAY] * 2
+    + [TimeInForce.GTD] * 2
+    + [TimeInForce.IOC, TimeInForce.FOK] * 2
+)
+POST_ONLY_OPTIONS = (Option.POST_ONLY, Option.POST_ONLY_REPRICE)
+LIVES_NS = (1, SECOND_NS // 20, SECOND_NS, 5 * SECOND_NS, 3600 * SECOND_NS)
+
+
+def place(view: View) -> PlaceOrder:
+    """An order that is well-formed; whether the market takes it is another matter."""
+    instrument = view.instrument()
+    fields = PlaceOrder(
+        side=view.pick((Side.BUY, Side.SELL)),
+        self_trade_prevention=view.rng.randint(0, 4),
+        account=view.account(),
+        instrument=instrument.number,
+        price=view.price_near(instrument),
+        quantity=view.quantity(),
+        definition_version=instrument.definition_version,
+        session=view.rng.randint(0, 3),
+        order_type=OrderType.MARKET if view.chance(0.2) else OrderType.LIMIT,
+    )
+    if view.chance(0.15):
+        fields = fields._replace(options=Option.REDUCE_ONLY)
+    return as_market(view, fields) if fields.order_type == OrderType.MARKET else limit(view, fields)
+
+
+def as_market(view: View, fields: PlaceOrder) -> PlaceOrder:
+    fields = fields._replace(time_in_force=view.pick((TimeInForce.IOC, TimeInForce.FOK)))
+    if view.chance(0.4):
+        return fields._replace(options=fields.options | Option.PRICE)
+    return fields._replace(price=0)
+
+
+def limit(view: View, fields: PlaceOrder) -> PlaceOrder:
+    time_in_force = view.pick(LIMIT_TIMES)
+    options = fields.options
+    if time_in_force < TimeInForce.IOC and view.chance(0.12):
+        options |= view.pick(POST_ONLY_OPTIONS)
+    if view.chance(0.05):
+        options |= Option.PRICE
+    expires_at = 0
+    if time_in_force == TimeInForce.GTD:
+        expires_at = view.now + view.pick(LIVES_NS)
+    return fields._replace(time_in_force=time_in_force, options=options, expires_at=expires_at)
+
+
+def named(view: View, fields: PlaceOrder) -> Command:
+    """With key, client order id and label as a gateway would give them, in all mixtures."""
+    fields = view.with_key(fields, view.profile.keyed_share)
+    text = None
+    if view.chance(0.3):
+        text = f"order-{view.rng.randint(1, 10**6)}"
+        if view.chance(0.5):
+            fields = fields._replace(label=view.rng.randint(1, 400))
+    return command(fields, text)
+
+
+def speaker(view: View, owner: int) -> int:
+    """Who asks for something about an order: mostly its owner."""
+    roll = view.rng.random()
+    if roll < 0.85:
+        return owner
+    return 0 if roll < 0.95 else view.account()
+
+
+def replace(view: View) -> Command:
+    order = view.some_order()
+    if order is None:
+        return command(ReplaceOrder(account=view.account(), order_id=1))
+    instrument = view.market.instruments[order.instrument]
+    options = view.pick((Option.PRICE, Option.QUANTITY, Option.PRICE | Option.QUANTITY))
+    new_total = view.pick(
+        (
+            order.quantity,
+            order.quantity - 1,
+            order.filled,
+            order.filled + 1,
+            order.quantity + view.quantity(),
+            max(1, order.quantity // 2),
+        )
+    )
+    fields = ReplaceOrder(
+        options=0 if view.chance(0.03) else options,
+        account=speaker(view, order.account),
+        instrument=order.instrument,
+        order_id=order.order_id,
+        price=order.price if view.chance(0.3) else view.price_near(instrument),
+        quantity=new_total,
+        definition_version=instrument.definition_version,
+    )
+    if view.chance(0.1):
+        fields = spoiled_replace(view, fields)
+    return command(view.with_key(fields, view.profile.keyed_share))
+
+
+def spoiled_replace(view: View, fields: ReplaceOrder) -> ReplaceOrder:
+    changes: list[dict[str, Any]] = [
+        {"instrument": fields.instrument + 1},
+        {"definition_version": fields.definition_version + 1},
+        {"order_id": fields.order_id + 1},
+        {"price": view.pick((0, -5, 2**61)), "options": Option.PRICE},
+        {"quantity": view.pick((0, -1, 2**40 + 1, 2**41)), "options": Option.QUANTITY},
+        {"valid_until": view.now - view.rng.randint(0, 1)},
+        {"account": 88},
+        {"options": fields.options | Option.POST_ONLY | 64},
+        {"price": fields.price * 3, "options": fields.options | Option.PRICE},
+    ]
+    return fields._replace(**view.pick(changes))
+
+
+def cancel(view: View) -> Command:
+    order = view.some_order()
+    fields = CancelOrder(account=view.account(), order_id=view.rng.randint(1, 50))
+    if order is not None:
+        fields = CancelOrder(account=speaker(view, order.account), order_id=order.order_id)
+    if view.chance(0.05):
+        fields = fields._replace(valid_until=view.now - view.rng.randint(0, 1))
+    if view.chance(0.03):
+        fields = fields._replace(account=66)
+    return command(view.with_key(fields, view.profile.keyed_share))
+
+
+def mass_cancel(view: View) -> Command:
+    fields = MassCancel(
+        side=view.pick((Side.NONE, Side.BUY, Side.SELL)),
+        account=view.pick((0, view.account(), view.account(), 0xFFFFFFFF)),
+        instrument=view.pick((0, view.instrument().number, view.instrument().number, 99)),
+    )
+    if view.chance(0.05):
+        fields = fields._replace(side=7)
+    return command(view.with_key(fields, view.profile.keyed_share))
+
+
+def clear(view: View) -> Command:
+    """Empties the books, so that nothing grows without end."""
+    return command(MassCancel())

@@ -1,0 +1,76 @@
+"""What the makers of commands see of the market, so that what they make meets something."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, TypeVar
+
+from tradepit.domain.wire import Phase, RecordFlag
+from tradepit.testing.frames import Command
+from tradepit.testing.generator.profile import Profile
+from tradepit.testing.oracle.market import Instrument, Market, Order
+
+T = TypeVar("T")
+
+
+@dataclass
+class View:
+    """The market before the frame under way, chance, and what was sent lately."""
+
+    rng: Random
+    market: Market
+    profile: Profile
+    keyed: deque[Command] = field(default_factory=lambda: deque(maxlen=60))
+    awaited_keys: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=20))
+    """(account, low, high) for which a tombstone may lie."""
+    keys_made: int = 0
+
+    def chance(self, share: float) -> bool:
+        return self.rng.random() < share
+
+    def pick(self, choices: Sequence[T]) -> T:
+        return self.rng.choice(choices)
+
+    @property
+    def now(self) -> int:
+        return self.market.time_ns
+
+    def account(self) -> int:
+        return self.rng.randint(1, max(1, len(self.market.accounts)))
+
+    def instruments(self) -> list[Instrument]:
+        return [i for i in self.market.instruments.values() if i.phase != Phase.REMOVED]
+
+    def instrument(self) -> Instrument:
+        """Mostly the first of those that exist, so that books fill up."""
+        there = self.instruments()
+        return there[min(self.rng.randrange(len(there)), self.rng.randrange(len(there)))]
+
+    def some_order(self) -> Order | None:
+        orders = list(self.market.orders.values())
+        return self.rng.choice(orders) if orders else None
+
+    def fresh_key(self) -> tuple[int, int]:
+        self.keys_made += 1
+        return self.keys_made, self.rng.getrandbits(64)
+
+    def price_near(self, instrument: Instrument) -> int:
+        middle = instrument.last_price or instrument.reference_price or 50
+        spread = 3 if self.chance(0.7) else 8
+        return max(1, middle + self.rng.randint(-spread, spread))
+
+    def quantity(self) -> int:
+        roll = self.rng.random()
+        if roll < 0.85:
+            return self.rng.randint(1, 9)
+        return self.rng.randint(10, 40) if roll < 0.99 else self.rng.randint(100, 100_000)
+
+    def with_key(self, fields: Any, share: float) -> Any:
+        """Give the command a fresh idempotency key with this probability."""
+        if not self.chance(share):
+            return fields
+        low, high = self.fresh_key()
+        return fields._replace(flags=fields.flags | RecordFlag.KEY, key_low=low, key_high=high)
