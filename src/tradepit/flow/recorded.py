@@ -1,0 +1,296 @@
+"""Recorded flow: drives a market with a recorded session and compares what comes of it.
+
+Operations travel in batches. What each will do is foreseen with a local book of the flow's own
+orders, so that the corrections that end an event need no round trip. The market's answers are held
+against what was foreseen; where an outsider made a difference, the trades are fetched, the orders
+concerned are looked up, and the policy corrects them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tradepit.flow.answered_book import AnsweredBook
+from tradepit.flow.comparison import Comparison, ComparisonReport
+from tradepit.flow.level_quantities import BestQuote
+from tradepit.flow.market_port import Market
+from tradepit.flow.operations import Operation, Side, Trade
+from tradepit.flow.price_time_book import Execution, PriceTimeBook
+from tradepit.flow.recorded_policy import PolicyCounts, RecordedPolicy
+from tradepit.flow.recorded_truth import RecordedTruth, TruthStep
+from tradepit.marketdata.dbn_source import RecordedEvent
+
+BATCH_MAX: Final = 1_000
+"""Operations in one request: the limit of the batch route."""
+
+SYNC_OPERATIONS: Final = 2_000
+"""Operations after which the trades are fetched even when everything went as foreseen."""
+
+ROUNDS_MAX: Final = 5
+"""Corrections can meet outsiders in turn; after so many rounds the next event goes first."""
+
+WATCH_EVENTS: Final = (0, 10, 100, 1_000, 5_000, 10_000)
+"""Events after an outsider's order at which the market is looked at."""
+
+
+@dataclass(slots=True, frozen=True)
+class OutsiderOrder:
+    """A large marketable order of somebody else, sent before the event with this index."""
+
+    event_number: int
+    side: Side
+    quantity: int
+
+
+@dataclass(slots=True)
+class OutsiderMark:
+    """The market beside the recording, so many events after an outsider's order."""
+
+    events_after: int
+    market: BestQuote
+    recorded: BestQuote
+
+
+@dataclass(slots=True)
+class OutsiderReport:
+    """What an outsider's order did. Units: price in 1e-9 of the quote currency, quantity lots."""
+
+    order: OutsiderOrder
+    filled: int
+    worst_price: int
+    before: BestQuote
+    marks: list[OutsiderMark] = field(default_factory=list)
+    equal_again_after: int | None = None
+    """Events until best bid and offer had the recorded prices again; None = not yet."""
+
+
+@dataclass(slots=True)
+class RunResult:
+    """One run of a recording through a market."""
+
+    comparison: ComparisonReport
+    counts: PolicyCounts
+    outsiders: list[OutsiderReport]
+    events: int
+    operations: int
+    batches: int
+    unforeseen: int
+    """Operations that did something else than foreseen."""
+    seconds: float
+
+
+class Pace:
+    """When events are due: recorded time divided by `speed`; None = as fast as possible."""
+
+    def __init__(self, speed: float | None) -> None:
+        self._speed = speed
+        self._start: tuple[float, int] | None = None
+
+    def delay(self, event: RecordedEvent) -> float:
+        """Seconds until the event is due, by the monotonic clock; 0 when it is due."""
+        if self._speed is None or event.is_snapshot:
+            return 0.0
+        now = time.monotonic()
+        if self._start is None:
+            self._start = (now, event.time_ns)
+        due = self._start[0] + (event.time_ns - self._start[1]) / 1e9 / self._speed
+        return max(0.0, due - now)
+
+
+class RecordedFlow:
+    """One recording going into one market."""
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        pace: Pace,
+        outsiders: Iterable[OutsiderOrder] = (),
+        on_event: Callable[[RecordedEvent], None] | None = None,
+    ) -> None:
+        self._market = market
+        self._pace = pace
+        self._waiting = sorted(outsiders, key=lambda order: order.event_number)
+        self._on_event = on_event
+        self._policy = RecordedPolicy()
+        self._truth = RecordedTruth()
+        self._foresight = PriceTimeBook()
+        self._answered = AnsweredBook()
+        self._comparison = Comparison()
+        self._batch: list[Operation] = []
+        self._foreseen: list[Execution] = []
+        self._steps: list[tuple[int, TruthStep]] = []
+        self._foreseen_trades: Counter[Trade] = Counter()
+        self._suspects: set[int] = set()
+        self._since_sync = 0
+        self._outsiders: list[OutsiderReport] = []
+        self._operations = self._batches = self._unforeseen = self._events = 0
+
+    async def run(self, events: Iterable[RecordedEvent]) -> RunResult:
+        """Send the events; the comparison at their end."""
+        started = time.monotonic()
+        for event in events:
+            await self._wait_for(event)
+            await self._outside(event)
+            await self._play(event)
+            self._events += 1
+            if self._on_event is not None:
+                self._on_event(event)
+        await self._flush()
+        await self._sync()
+        recorded: dict[Side, dict[int, tuple[int, int]]] = {
+            "buy": self._truth.levels("buy"),
+            "sell": self._truth.levels("sell"),
+        }
+        return RunResult(
+            comparison=self._comparison.report(recorded, await self._market.levels()),
+            counts=self._policy.counts,
+            outsiders=self._outsiders,
+            events=self._events,
+            operations=self._operations,
+            batches=self._batches,
+            unforeseen=self._unforeseen,
+            seconds=time.monotonic() - started,
+        )
+
+    async def _wait_for(self, event: RecordedEvent) -> None:
+        if self._pace.delay(event) > 0:
+            await self._flush()
+            await self._sync()
+            await asyncio.sleep(self._pace.delay(event))
+
+    async def _play(self, event: RecordedEvent) -> None:
+        step = self._truth.apply(event)
+        for operations in self._policy.play(event):
+            for operation in operations:
+                await self._add(operation)
+        self._steps.append((len(self._batch), step))
+        if step.is_uncross:
+            await self._flush()
+            await self._sync()
+            if not self._comparison.has_traded:
+                self._comparison.restart()
+        elif self._suspects or self._since_sync >= SYNC_OPERATIONS:
+            await self._flush()
+            await self._sync()
+        await self._watch(step)
+
+    async def _add(self, operation: Operation) -> None:
+        full = len(self._batch) >= BATCH_MAX
+        if full or not self._market.can_follow(operation, self._batch):
+            await self._flush()
+        execution = self._foresight.execute(operation)
+        self._policy.report(execution.trades)
+        self._foreseen_trades.update(execution.trades)
+        self._batch.append(operation)
+        self._foreseen.append(execution)
+
+    async def _flush(self) -> None:
+        """Send what is gathered and hold the answers against what was foreseen."""
+        batch, foreseen, steps = self._batch, self._foreseen, self._steps
+        self._batch, self._foreseen, self._steps = [], [], []
+        outcomes = await self._market.execute(batch) if batch else []
+        waiting = iter([*steps, (len(batch) + 1, None)])
+        position, step = next(waiting)
+        for number, operation in enumerate(batch):
+            while position <= number and step is not None:
+                self._compare(step)
+                position, step = next(waiting)
+            outcome = outcomes[number]
+            self._answered.apply(operation, outcome)
+            for fill in outcome.fills:
+                self._comparison.observe_volume(fill.price, fill.quantity)
+            if outcome != foreseen[number].outcome:
+                self._unforeseen += 1
+                self._suspects.add(operation.handle)
+        while step is not None:
+            self._compare(step)
+            position, step = next(waiting)
+        self._operations += len(batch)
+        self._batches += bool(batch)
+        self._since_sync += len(batch)
+
+    def _compare(self, step: TruthStep) -> None:
+        quote = self._answered.quote
+        self._comparison.observe_event(step, quote)
+        truth = step.quote
+        if (quote.bid_price, quote.ask_price) == (truth.bid_price, truth.ask_price):
+            for report in self._outsiders:
+                if report.equal_again_after is None and step.is_continuous:
+                    report.equal_again_after = step.number - report.order.event_number
+
+    async def _sync(self) -> None:
+        """Fetch the trades; where they are not the foreseen ones, correct."""
+        for _ in range(ROUNDS_MAX):
+            self._since_sync = 0
+            actual = Counter(await self._market.trades())
+            foreseen, self._foreseen_trades = self._foreseen_trades, Counter()
+            self._tally(actual)
+            missing = list((foreseen - actual).elements())
+            extra = list((actual - foreseen).elements())
+            suspects = sorted(self._suspects | _handles(missing) | _handles(extra))
+            self._suspects = set()
+            if not suspects:
+                self._policy.settle()
+                return
+            await self._learn(missing, extra, suspects)
+            for operation in self._policy.revisit(suspects):
+                await self._add(operation)
+            await self._flush()
+
+    async def _learn(self, missing: list[Trade], extra: list[Trade], suspects: list[int]) -> None:
+        self._policy.retract(missing)
+        self._policy.report(extra)
+        for trade in extra:
+            self._answered.apply_outside(trade)
+        for handle in suspects:
+            sent, state = self._answered.order(handle), await self._market.inspect(handle)
+            if sent is None or state is None:
+                continue
+            total = state.total if state.is_open else state.filled
+            self._foresight.put(handle, sent.side, state.price, total=total, filled=state.filled)
+            self._policy.observe(
+                handle,
+                price=state.price,
+                total=state.total,
+                filled=state.filled,
+                is_open=state.is_open,
+            )
+
+    def _tally(self, trades: Counter[Trade]) -> None:
+        for trade, times in trades.items():
+            for handle in (trade.taker, trade.maker):
+                order = self._answered.order(handle) if handle is not None else None
+                if order is not None:
+                    self._comparison.observe_fill(order.owner, trade.quantity * times)
+
+    async def _outside(self, event: RecordedEvent) -> None:
+        while self._waiting and self._waiting[0].event_number <= event.number:
+            order = self._waiting.pop(0)
+            await self._flush()
+            await self._sync()
+            before = await self._market.quote()
+            fills = await self._market.take(order.side, order.quantity)
+            await self._sync()
+            prices = [price for price, _ in fills]
+            worst = (max if order.side == "buy" else min)(prices, default=0)
+            filled = sum(quantity for _, quantity in fills)
+            self._outsiders.append(OutsiderReport(order, filled, worst, before))
+
+    async def _watch(self, step: TruthStep) -> None:
+        for report in self._outsiders:
+            after = step.number - report.order.event_number
+            if after in WATCH_EVENTS:
+                await self._flush()
+                await self._sync()
+                quote = await self._market.quote()
+                report.marks.append(OutsiderMark(after, quote, step.quote))
+
+
+def _handles(trades: Iterable[Trade]) -> set[int]:
+    return {h for trade in trades for h in (trade.taker, trade.maker) if h is not None}

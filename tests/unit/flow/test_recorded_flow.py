@@ -1,0 +1,128 @@
+"""A recorded session played into a market gives the recorded market back, outsiders aside."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tradepit.flow.generated_session import TICK, generate_session
+from tradepit.flow.local_market import LocalMarket
+from tradepit.flow.operations import Operation, Outcome
+from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
+from tradepit.flow.recorded_truth import RecordedTruth
+from tradepit.marketdata.dbn_source import RecordedEvent, read_events
+
+DATA = Path(__file__).parents[4] / "shared" / "data" / "dbn"
+
+
+def play(
+    events: list[RecordedEvent],
+    market: LocalMarket | None = None,
+    outsiders: Sequence[OutsiderOrder] = (),
+) -> RunResult:
+    flow = RecordedFlow(market or LocalMarket(), pace=Pace(None), outsiders=outsiders)
+    return asyncio.run(flow.run(events))
+
+
+class BusyMarket(LocalMarket):
+    """A market in which outsiders trade, rest and leave before each batch, unannounced."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+
+    def can_follow(self, _operation: Operation, batch: Sequence[Operation]) -> bool:
+        return len(batch) < 7
+
+    async def execute(self, batch: Sequence[Operation]) -> list[Outcome]:
+        quote = await self.quote()
+        if self._random.random() < 0.3 and quote.bid_quantity and quote.ask_quantity:
+            side = self._random.choice(("buy", "sell"))
+            price = quote.ask_price if side == "buy" else quote.bid_price
+            away = self._random.randint(-1, 2) * TICK
+            immediate = self._random.random() < 0.6
+            self.outside(side, price + away, self._random.randint(1, 9), immediate=immediate)
+        return await super().execute(batch)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_undisturbed_market_ends_in_the_recorded_book(seed: int) -> None:
+    result = play(generate_session(seed=seed, events=1_500))
+    report = result.comparison
+    assert report.is_within_targets
+    assert report.events_compared == 1_500
+    assert report.orders_traded > 100
+    assert result.unforeseen == 0
+
+
+def test_hidden_quantity_and_self_match_cancels_occur_in_generated_sessions() -> None:
+    events = generate_session(seed=1, events=1_500)
+    result = play(events)
+    kinds = {"".join(record.action for record in event.records) for event in events}
+    assert "AC" in kinds
+    assert result.counts.refreshed_orders > 0
+    assert result.counts.held_events > 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_among_outsiders_no_order_stands_larger_than_recorded(seed: int) -> None:
+    events = generate_session(seed=seed, events=1_000)
+    market = BusyMarket(seed)
+    result = play(events, market)
+    counts = result.counts
+    assert counts.outsider_hits >= 5
+    assert counts.hit_by_outsider >= 5
+    assert counts.trimmed_orders > 0
+    assert result.unforeseen > 0
+    truth = RecordedTruth()
+    for event in events:
+        truth.apply(event)
+    for side in ("buy", "sell"):
+        recorded = truth.levels(side)
+        for price, quantity in market.own_levels(side).items():
+            assert quantity <= recorded[price][0], (seed, side, price)
+
+
+def test_a_large_outside_order_moves_the_market_and_it_comes_back() -> None:
+    order = OutsiderOrder(event_number=400, side="buy", quantity=60)
+    result = play(generate_session(seed=3, events=1_500), outsiders=[order])
+    (report,) = result.outsiders
+    assert report.filled == 60
+    assert report.marks[0].market.ask_price > report.before.ask_price
+    assert report.equal_again_after is not None
+    assert result.counts.hit_by_outsider_quantity == 60
+    assert result.comparison.price_share > 0.8
+
+
+def test_the_same_session_gives_the_same_result_twice() -> None:
+    events = generate_session(seed=4, events=500)
+    first, second = play(events, BusyMarket(1)), play(events, BusyMarket(1))
+    assert first.comparison == second.comparison
+    assert first.counts == second.counts
+
+
+def test_the_main_recording_is_reproduced() -> None:
+    path = DATA / "esh4-glbx-mdp3-20231225.mbo.dbn.zst"
+    if not path.exists():
+        pytest.skip("esh4-glbx-mdp3-20231225 is not here (../shared/data/dbn)")
+    result = play(list(read_events(path)))
+    report = result.comparison
+    assert report.is_within_targets
+    assert report.events_compared == 46_096
+    assert (report.bids.market_levels, report.asks.market_levels) == (922, 565)
+    assert report.bids.market_orders + report.asks.market_orders == 11_217
+    assert (report.price_share, report.size_share, report.fills_share) == (1.0, 1.0, 1.0)
+    assert report.volume_difference == 0
+
+
+def test_a_recording_that_starts_mid_session_plays_without_a_snapshot() -> None:
+    path = DATA / "clx5-glbx-mdp3-20250924.mbo.dbn"
+    if not path.exists():
+        pytest.skip("clx5-glbx-mdp3-20250924 is not here (../shared/data/dbn)")
+    report = play(list(read_events(path))).comparison
+    assert report.price_share >= 0.999
+    assert report.fills_share >= 0.95
