@@ -171,7 +171,7 @@ class FileJournal:
             raise self._failure
         if self._is_busy or self._is_closed:
             raise AssertionError("one frame at a time, and none after close")
-        size = frame_bytes(group.count, len(group.texts))
+        size = frame_bytes(group.commands, len(group.texts))
         if size > self.space(urgent=True):
             raise AssertionError(f"frame of {size} bytes, room for {self.space(urgent=True)}")
         activated = self._rotate() if size > self._left else None
@@ -186,10 +186,10 @@ class FileJournal:
             partition=self._mark.mark.partition,
             previous_crc=self._place.crc,
         )
-        frame = DurableFrame(data, first_sequence, group.count, is_own=True)
+        frame = DurableFrame(data, first_sequence, group.commands, is_own=True)
         job = _Job(frame, self._place.offset, activated, self._mark.wants_sync)
         self._place = self._place._replace(
-            offset=self._place.offset + size, sequence=self._place.sequence + group.count, crc=crc
+            offset=self._place.offset + size, sequence=self._place.sequence + group.commands, crc=crc
         )
         self._is_busy = True
         self._jobs.put(job)

@@ -49,7 +49,7 @@ def build_frame(
         FRAME_MAGIC,
         SCHEMA_VERSION,
         0,
-        group.count,
+        group.commands,
         text_bytes,
         first_sequence,
         incarnation,

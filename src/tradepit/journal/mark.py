@@ -2,7 +2,7 @@
 
 Checksums notice every damaged byte, but a journal cut exactly between two frames looks like a
 shorter, healthy one. The mark says how far the journal was known to be durable, in a file of its
-own, in two slots: the one with the higher count and a good checksum counts.
+own, in two slots: the one with the higher number and a good checksum counts.
 
 What it guarantees:
 
@@ -34,7 +34,7 @@ SLOT_BYTES: Final = 4096
 _MAGIC: Final = 0x4B4D5054  # "TPMK"
 _VERSION: Final = 1
 _SLOT: Final = struct.Struct("<IHHIIQQQQII")
-"""magic, version, reserved, generation, partition, count, segment, offset, sequence, crc of the
+"""magic, version, reserved, generation, partition, number, segment, offset, sequence, crc of the
 journal's frame, crc of this slot with this field zero."""
 
 
@@ -52,7 +52,7 @@ class Mark(NamedTuple):
 
 class _Slot(NamedTuple):
     mark: Mark
-    count: int
+    number: int
     """Marks ever written; the higher one is newer."""
     at: int
     """Byte offset of the slot: 0 or SLOT_BYTES."""
@@ -64,7 +64,7 @@ class MarkFile:
     def __init__(self, descriptor: int, newest: _Slot, disk: Disk) -> None:
         self._descriptor = descriptor
         self._disk = disk
-        self._count = newest.count
+        self._number = newest.number
         self._synced_at = newest.at
         self._written_at = newest.at
         self._unsynced = 0
@@ -76,11 +76,11 @@ class MarkFile:
         temporary = path.with_suffix(".tmp")
         temporary.unlink(missing_ok=True)
         descriptor = disk.create(temporary)
-        slot = _pack(mark, count=1)
+        slot = _pack(mark, number=1)
         disk.write(descriptor, slot + bytes(2 * SLOT_BYTES - len(slot)), 0)
         disk.sync(descriptor)
         disk.rename(temporary, path)
-        return MarkFile(descriptor, _Slot(mark, count=1, at=0), disk)
+        return MarkFile(descriptor, _Slot(mark, number=1, at=0), disk)
 
     @staticmethod
     def open(path: Path, disk: Disk) -> MarkFile:
@@ -104,8 +104,8 @@ class MarkFile:
         """Write a mark, unsynced, into the slot that does not hold the last synced one: whatever
         a power loss does to unsynced bytes, one good slot is left."""
         at = SLOT_BYTES - self._synced_at
-        self._count += 1
-        self._disk.write(self._descriptor, _pack(mark, self._count), at)
+        self._number += 1
+        self._disk.write(self._descriptor, _pack(mark, self._number), at)
         self._written_at = at
         self._unsynced += 1
         self.mark = mark
@@ -136,7 +136,7 @@ def new_mark(generation: int, partition: int) -> Mark:
     return Mark(generation, partition, START)
 
 
-def _pack(mark: Mark, count: int) -> bytes:
+def _pack(mark: Mark, number: int) -> bytes:
     place = mark.place
     fields = (
         _MAGIC,
@@ -144,7 +144,7 @@ def _pack(mark: Mark, count: int) -> bytes:
         0,
         mark.generation,
         mark.partition,
-        count,
+        number,
         place.segment,
         place.offset,
         place.sequence,
@@ -159,7 +159,7 @@ def _newest(path: Path) -> _Slot:
     readable = [slot for slot in slots if slot is not None]
     if not readable:
         raise MarkDamaged(f"{path}: the commit mark is missing or unreadable")
-    return max(readable, key=lambda slot: slot.count)
+    return max(readable, key=lambda slot: slot.number)
 
 
 def _parse(data: bytes, at: int) -> _Slot | None:
@@ -169,7 +169,7 @@ def _parse(data: bytes, at: int) -> _Slot | None:
     *fields, crc = _SLOT.unpack(packed)
     if fields[0] != _MAGIC or fields[1] != _VERSION or crc32(_SLOT.pack(*fields, 0)) != crc:
         return None
-    _, _, _, generation, partition, count, segment, offset, sequence, frame_crc = fields
+    _, _, _, generation, partition, number, segment, offset, sequence, frame_crc = fields
     return _Slot(
-        Mark(generation, partition, Place(segment, offset, sequence, frame_crc)), count, at
+        Mark(generation, partition, Place(segment, offset, sequence, frame_crc)), number, at
     )

@@ -15,10 +15,10 @@ class Group(NamedTuple):
     """Commands that become one frame."""
 
     records: bytes
-    """`count` command records of 96 bytes."""
+    """`commands` command records of 96 bytes."""
     texts: bytes
     """Text entries of the records with flag TEXT, in record order."""
-    count: int
+    commands: int
     time_ns: int
     """The node's clock."""
 
@@ -28,7 +28,7 @@ class DurableFrame(NamedTuple):
 
     data: bytes
     first_sequence: int
-    count: int
+    commands: int
     is_own: bool
     """Submitted by this journal object (a shared log also delivers other nodes' frames)."""
 

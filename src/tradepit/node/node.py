@@ -279,13 +279,13 @@ class Node:
         sequence = applied.first_sequence
         start, index = _FRAME_EVENTS, 0
         for submission in group:
-            index += submission.count
+            index += submission.commands
             end = ends[index - 1]
             if submission.done is not None:
                 data = events[start * RECORD_BYTES : end * RECORD_BYTES]
                 outcome = Outcome(None, sequence, data, time_ns, applied, start, end)
                 self._finish(submission, outcome)
-            sequence += submission.count
+            sequence += submission.commands
             start = end
 
     def _finish(self, submission: Submission, outcome: Outcome) -> None:

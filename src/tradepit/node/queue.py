@@ -31,7 +31,7 @@ class Submission(NamedTuple):
 
     records: bytes
     texts: bytes
-    count: int
+    commands: int
     done: Done | None
     account: AccountName
     is_urgent: bool
@@ -89,9 +89,9 @@ class CommandQueue:
         taken = count = size = 0
         for submission in queued:
             size += len(submission.records) + len(submission.texts)
-            if count + submission.count > self._limits.frame_max or size > bytes_max:
+            if count + submission.commands > self._limits.frame_max or size > bytes_max:
                 break
-            count += submission.count
+            count += submission.commands
             taken += 1
         self.waiting -= count
         if taken == len(queued):
@@ -114,12 +114,12 @@ class CommandQueue:
         taken = [submission for submission in self._normal if not submission.is_urgent]
         self._normal = [submission for submission in self._normal if submission.is_urgent]
         self._accounts_waiting = {submission.account for submission in self._normal}
-        self.waiting -= sum(submission.count for submission in taken)
+        self.waiting -= sum(submission.commands for submission in taken)
         return taken
 
     def finish(self, submission: Submission) -> None:
         """Count a submission as no longer in flight."""
-        count, account = submission.count, submission.account
+        count, account = submission.commands, submission.account
         self.in_flight -= count
         if account != OPERATOR:
             load = self._loads[account] - count
