@@ -1,0 +1,647 @@
+//! Definitions, accounts, money: what operators do (rulebook sections 10 and 11).
+
+use crate::book::BookSide;
+use crate::engine::{Done, Engine, Instrument, Outcome, Reject};
+use crate::ledger::{Asset, BALANCE_MAX, CREDIT_MAX, Grant, Ledger};
+use crate::orders::NONE;
+use crate::wire::*;
+
+/// Largest order that an instrument may allow, in lots.
+const QUANTITY_MAX: i64 = 1 << 40;
+/// Largest `lot` and `unit`, in minor units.
+const STEP_MAX: i128 = 1_000_000_000_000_000;
+const SCALE_MAX: u32 = 18;
+const NAME_BYTES_MAX: usize = 128;
+const PPM: u32 = 1_000_000;
+
+fn is_tradable_phase(phase: u8) -> bool {
+    (Phase::Continuous as u8..=Phase::Closed as u8).contains(&phase)
+}
+
+/// `mantissa * 10^(scale - exponent)`, when it is a whole number within the step bound.
+fn whole_step(mantissa: u64, scale: u32, exponent: u64) -> Option<i64> {
+    let shift = i64::from(scale) - i64::try_from(exponent).ok()?;
+    let mantissa = i128::from(mantissa);
+    let step = if shift >= 0 {
+        mantissa.checked_mul(10i128.checked_pow(u32::try_from(shift).ok()?)?)?
+    } else {
+        let divisor = 10i128.checked_pow(u32::try_from(-shift).ok()?)?;
+        if mantissa % divisor != 0 {
+            return None;
+        }
+        mantissa / divisor
+    };
+    (step > 0 && step <= STEP_MAX).then_some(step as i64)
+}
+
+fn is_account_id(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|b| (0x21..=0x7e).contains(&b))
+}
+
+/// The id in an OPEN_ACCOUNT's text, and the name after it.
+fn split_name(text: &str) -> (&str, &str) {
+    text.split_once('\u{1f}').unwrap_or((text, ""))
+}
+
+impl Engine {
+    /// Commands about the journal itself: no keys, no bounds in time.
+    pub(crate) fn run_system(&mut self, kind: CommandKind, record: &[u8]) -> Result<(), Reject> {
+        match kind {
+            CommandKind::Genesis => self.genesis(&Genesis::from_bytes(record)),
+            CommandKind::ActivateRules => {
+                let version = ActivateRules::from_bytes(record).rules_version;
+                if version != RULES_VERSION {
+                    return Err(RejectReason::UnsupportedRules.into());
+                }
+                self.rules_version = version;
+                self.push_rules_activated();
+            }
+            CommandKind::TimeJump => self.jump(TimeJump::from_bytes(record).to_ns),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn genesis(&mut self, c: &Genesis) {
+        self.rules_version = c.rules_version;
+        self.parameters.key_window_ns = c.key_window_ns;
+        self.parameters.key_capacity = c.key_capacity;
+        self.parameters.accounts_max = c.accounts_max;
+        self.parameters.market_id = c.market_id;
+        self.push_rules_activated();
+    }
+
+    fn push_rules_activated(&mut self) {
+        self.output.push(&RulesActivated {
+            kind: EventKind::RulesActivated as u8,
+            sequence: self.sequence,
+            rules_version: self.rules_version,
+            market_id: self.parameters.market_id,
+            ..Default::default()
+        });
+    }
+
+    fn jump(&mut self, to_ns: i64) {
+        self.now = self.now.max(to_ns);
+        self.output.push(&TimeJumped {
+            kind: EventKind::TimeJumped as u8,
+            sequence: self.sequence,
+            time_ns: self.now,
+            ..Default::default()
+        });
+        self.expire();
+    }
+
+    /// The account that an OPEN_ACCOUNT's text names, whatever became of the command; 0 = none.
+    pub(crate) fn opened_account(&self, text: Option<&str>) -> u32 {
+        text.and_then(|text| self.ledger.number_of(split_name(text).0)).unwrap_or(0)
+    }
+
+    pub(crate) fn administer(
+        &mut self,
+        kind: CommandKind,
+        header: &CommandHeader,
+        record: &[u8],
+        text: Option<&str>,
+    ) -> Outcome {
+        let text = text.unwrap_or("");
+        match kind {
+            CommandKind::DefineAsset => self.define_asset(&DefineAsset::from_bytes(record), text),
+            CommandKind::DefineInstrument => {
+                self.define_instrument(&DefineInstrument::from_bytes(record), text)
+            }
+            CommandKind::SetInstrumentRules => {
+                self.set_instrument_rules(&SetInstrumentRules::from_bytes(record))
+            }
+            CommandKind::RemoveInstrument => self.remove_instrument(header.instrument),
+            CommandKind::SetPhase => self.set_phase(header.instrument, header.mode),
+            CommandKind::SetStartingBalance => {
+                self.set_starting_balance(&SetStartingBalance::from_bytes(record))
+            }
+            CommandKind::OpenAccount => self.open_account(header, text),
+            _ if !self.ledger.exists(header.account) => Err(RejectReason::UnknownAccount.into()),
+            CommandKind::SetAccountState => self.set_account_state(header.account, header.mode),
+            CommandKind::SetAccountLimits => {
+                self.set_account_limits(header.account, SetAccountLimits::from_bytes(record).open_orders_max)
+            }
+            CommandKind::SetPositionLimit => self.set_position_limit(&SetPositionLimit::from_bytes(record)),
+            CommandKind::SetCredit => self.set_credit(&SetCredit::from_bytes(record)),
+            CommandKind::Deposit => self.deposit(&Deposit::from_bytes(record)),
+            CommandKind::Withdraw => self.withdraw(&Withdraw::from_bytes(record)),
+            CommandKind::Transfer => self.transfer(&Transfer::from_bytes(record)),
+            _ => unreachable!("order and system commands are run elsewhere"),
+        }
+    }
+
+    fn define_asset(&mut self, c: &DefineAsset, code: &str) -> Outcome {
+        let is_next = c.asset as usize == self.ledger.assets.len() + 1;
+        let is_free = self.ledger.assets.iter().all(|asset| asset.code != code);
+        if !is_next || c.scale > SCALE_MAX || !(1..=16).contains(&code.chars().count()) || !is_free {
+            return Err(RejectReason::InvalidDefinition.into());
+        }
+        self.ledger.assets.push(Asset { code: code.into(), scale: c.scale, ..Asset::default() });
+        self.output.push(&AssetDefined {
+            kind: EventKind::AssetDefined as u8,
+            flags: record_flag::TEXT,
+            sequence: self.sequence,
+            asset: c.asset,
+            scale: c.scale,
+            ..Default::default()
+        });
+        self.output.push_text(code);
+        Ok(Done::default())
+    }
+
+    /// (lot, unit) of a definition that is consistent.
+    fn steps(&self, c: &DefineInstrument, symbol: &str) -> Option<(i64, i64)> {
+        let known = self.ledger.knows_asset(c.base_asset) && self.ledger.knows_asset(c.quote_asset);
+        let number_fits = c.instrument != 0 && c.instrument as usize <= self.instruments.len() + 1;
+        let symbol_fits = (1..=32).contains(&symbol.chars().count())
+            && self.symbols.get(symbol).is_none_or(|&used_by| used_by == c.instrument);
+        let valid = known
+            && number_fits
+            && symbol_fits
+            && c.base_asset != c.quote_asset
+            && c.reference_price >= 0
+            && is_tradable_phase(c.mode);
+        if !valid {
+            return None;
+        }
+        let scale = |asset: u32| self.ledger.assets[asset as usize - 1].scale;
+        let lot = whole_step(c.lot_mantissa.into(), scale(c.base_asset), c.lot_exponent.into())?;
+        let mantissa = u64::from(c.tick_mantissa) * u64::from(c.lot_mantissa);
+        let exponent = u64::from(c.tick_exponent) + u64::from(c.lot_exponent);
+        let unit = whole_step(mantissa, scale(c.quote_asset), exponent)?;
+        Some((lot, unit))
+    }
+
+    fn define_instrument(&mut self, c: &DefineInstrument, symbol: &str) -> Outcome {
+        let (lot, unit) = self.steps(c, symbol).ok_or(RejectReason::InvalidDefinition)?;
+        let index = c.instrument as usize - 1;
+        if index < self.instruments.len() {
+            self.redefine(index, c, symbol, lot, unit)?;
+        } else {
+            self.instruments.push(new_instrument(c, symbol, lot, unit));
+            self.symbols.insert(symbol.into(), c.instrument);
+        }
+        self.definitions_changed();
+        self.push_instrument_defined(index);
+        Ok(Done::default())
+    }
+
+    fn redefine(
+        &mut self,
+        index: usize,
+        c: &DefineInstrument,
+        symbol: &str,
+        lot: i64,
+        unit: i64,
+    ) -> Result<(), Reject> {
+        let instrument = &self.instruments[index];
+        let same = instrument.symbol == symbol
+            && instrument.base_asset == c.base_asset
+            && instrument.quote_asset == c.quote_asset
+            && !instrument.is_removed();
+        if !same {
+            return Err(RejectReason::InvalidDefinition.into());
+        }
+        if instrument.orders() != 0 || !self.is_flat(c.instrument) {
+            return Err(RejectReason::InstrumentInUse.into());
+        }
+        let instrument = &mut self.instruments[index];
+        instrument.tick_mantissa = c.tick_mantissa;
+        instrument.tick_exponent = c.tick_exponent;
+        instrument.lot_mantissa = c.lot_mantissa;
+        instrument.lot_exponent = c.lot_exponent;
+        instrument.lot = lot;
+        instrument.unit = unit;
+        instrument.reference_price = c.reference_price;
+        instrument.last_price = 0;
+        instrument.definition_version += 1;
+        Ok(())
+    }
+
+    /// Has no account a position in it?
+    fn is_flat(&self, instrument: u32) -> bool {
+        (1..=self.ledger.accounts.len() as u32).all(|a| self.ledger.position(a, instrument).net == 0)
+    }
+
+    fn push_instrument_defined(&mut self, index: usize) {
+        let i = &self.instruments[index];
+        self.output.push(&InstrumentDefined {
+            kind: EventKind::InstrumentDefined as u8,
+            flags: record_flag::TEXT,
+            status: i.phase,
+            sequence: self.sequence,
+            instrument: i.number,
+            base_asset: i.base_asset,
+            quote_asset: i.quote_asset,
+            tick_mantissa: i.tick_mantissa,
+            tick_exponent: i.tick_exponent,
+            lot_mantissa: i.lot_mantissa,
+            lot_exponent: i.lot_exponent,
+            definition_version: i.definition_version,
+            reference_price: i.reference_price,
+            ..Default::default()
+        });
+        self.output.push_text(&self.instruments[index].symbol);
+    }
+
+    /// What starting balances are worth, and where deposits count, may have changed.
+    pub(crate) fn definitions_changed(&mut self) {
+        self.ledger.grant_is_stale = true;
+        self.primary_instruments.clear();
+        for instrument in self.instruments.iter().filter(|i| !i.is_removed()) {
+            self.primary_instruments.entry(instrument.base_asset).or_insert(instrument.number);
+        }
+    }
+
+    fn set_instrument_rules(&mut self, c: &SetInstrumentRules) -> Outcome {
+        let index = self.known_instrument(c.instrument)?;
+        let fees = [c.maker_fee_ppm, c.taker_fee_ppm];
+        let valid = 1 <= c.quantity_min
+            && c.quantity_min <= c.quantity_max
+            && c.quantity_max <= QUANTITY_MAX
+            && c.value_max >= 0
+            && c.reference_price >= 0
+            && fees.iter().all(|fee| fee.unsigned_abs() < PPM)
+            && c.maker_fee_ppm + c.taker_fee_ppm >= 0
+            && c.collar_ppm <= PPM;
+        let instrument = &mut self.instruments[index];
+        let schedule = (c.maker_fee_ppm, c.taker_fee_ppm);
+        let known = instrument.fee_schedules.iter().position(|&s| s == schedule);
+        if !valid || (known.is_none() && instrument.fee_schedules.len() > usize::from(u16::MAX)) {
+            return Err(RejectReason::InvalidDefinition.into());
+        }
+        instrument.fees = known.unwrap_or_else(|| {
+            instrument.fee_schedules.push(schedule);
+            instrument.fee_schedules.len() - 1
+        }) as u16;
+        instrument.quantity_min = c.quantity_min;
+        instrument.quantity_max = c.quantity_max;
+        instrument.value_max = c.value_max;
+        instrument.reference_price = c.reference_price;
+        instrument.collar_ppm = c.collar_ppm;
+        self.ledger.grant_is_stale = true;
+        self.output.push(&InstrumentRulesChanged {
+            kind: EventKind::InstrumentRulesChanged as u8,
+            sequence: self.sequence,
+            instrument: c.instrument,
+            quantity_min: c.quantity_min,
+            quantity_max: c.quantity_max,
+            value_max: c.value_max,
+            reference_price: c.reference_price,
+            collar_ppm: c.collar_ppm,
+            maker_fee_ppm: c.maker_fee_ppm,
+            taker_fee_ppm: c.taker_fee_ppm,
+            ..Default::default()
+        });
+        Ok(Done::default())
+    }
+
+    fn remove_instrument(&mut self, number: u32) -> Outcome {
+        let index = self.known_instrument(number)?;
+        let instrument = &mut self.instruments[index];
+        if instrument.orders() != 0 {
+            return Err(RejectReason::InstrumentInUse.into());
+        }
+        instrument.phase = Phase::Removed as u8;
+        self.symbols.remove(&instrument.symbol);
+        self.definitions_changed();
+        self.output.push(&InstrumentRemoved {
+            kind: EventKind::InstrumentRemoved as u8,
+            sequence: self.sequence,
+            instrument: number,
+            ..Default::default()
+        });
+        Ok(Done::default())
+    }
+
+    fn set_phase(&mut self, number: u32, phase: u8) -> Outcome {
+        if number != 0 {
+            self.known_instrument(number)?;
+        }
+        if !is_tradable_phase(phase) {
+            return Err(RejectReason::InvalidPhase.into());
+        }
+        for index in 0..self.instruments.len() {
+            let instrument = &mut self.instruments[index];
+            if instrument.is_removed() || (number != 0 && instrument.number != number) {
+                continue;
+            }
+            instrument.phase = phase;
+            let number = instrument.number;
+            self.output.push(&PhaseChanged {
+                kind: EventKind::PhaseChanged as u8,
+                status: phase,
+                sequence: self.sequence,
+                instrument: number,
+                time_ns: self.now,
+                ..Default::default()
+            });
+            if phase == Phase::Closed as u8 {
+                self.expire_day_orders(number);
+            }
+        }
+        Ok(Done::default())
+    }
+
+    fn expire_day_orders(&mut self, instrument: u32) {
+        let mut slots = self.matching_orders(0, instrument, 0);
+        slots.retain(|&slot| self.orders[slot].time_in_force == TimeInForce::Day as u8);
+        for slot in slots {
+            self.close_resting(slot, OrderStatus::Expired, CloseReason::Closing);
+        }
+    }
+
+    fn set_starting_balance(&mut self, c: &SetStartingBalance) -> Outcome {
+        if !self.ledger.knows_asset(c.asset) {
+            return Err(RejectReason::UnknownAsset.into());
+        }
+        if c.amount < 0 {
+            return Err(RejectReason::InvalidAmount.into());
+        }
+        self.ledger.starting_balances.insert(c.asset, c.amount);
+        self.ledger.grant_is_stale = true;
+        self.output.push(&StartingBalanceSet {
+            kind: EventKind::StartingBalanceSet as u8,
+            sequence: self.sequence,
+            asset: c.asset,
+            amount: c.amount,
+            ..Default::default()
+        });
+        Ok(Done::default())
+    }
+
+    fn open_account(&mut self, header: &CommandHeader, text: &str) -> Outcome {
+        let (id, name) = split_name(text);
+        if !is_account_id(id) || name.len() > NAME_BYTES_MAX {
+            return Err(RejectReason::InvalidAccountId.into());
+        }
+        if self.ledger.number_of(id).is_some() {
+            let tolerated = header.flags & record_flag::IF_ABSENT != 0;
+            return if tolerated { Ok(Done::default()) } else { Err(RejectReason::AccountExists.into()) };
+        }
+        let count = self.ledger.accounts.len() as u64;
+        if count >= self.parameters.accounts_max || count >= u64::from(u32::MAX - 1) {
+            return Err(RejectReason::TooManyAccounts.into());
+        }
+        let account_type = if header.mode == 0 { AccountType::Cash as u8 } else { header.mode };
+        if AccountType::from_number(account_type).is_none() {
+            return Err(RejectReason::InvalidCombination.into());
+        }
+        let starts = header.flags & record_flag::STARTING_BALANCES != 0;
+        if starts && self.ledger.starting_balances.values().any(|&amount| amount > BALANCE_MAX) {
+            return Err(RejectReason::BalanceOverflow.into());
+        }
+        let grant = if starts { self.current_grant() } else { NONE };
+        let account = Ledger::new_account(account_type, AccountState::Active as u8, grant);
+        let number = self.ledger.add_account(id, name, account);
+        self.output.push(&AccountOpened {
+            kind: EventKind::AccountOpened as u8,
+            flags: record_flag::TEXT,
+            status: account_type,
+            sequence: self.sequence,
+            account: number,
+            time_ns: self.now,
+            ..Default::default()
+        });
+        self.output.push_text(text);
+        if starts {
+            self.announce_grant(number, grant);
+        }
+        Ok(Done::default())
+    }
+
+    /// Index of the grant that stands for today's starting balances and reference prices.
+    fn current_grant(&mut self) -> u32 {
+        if self.ledger.grant_is_stale || self.ledger.grants.is_empty() {
+            self.ledger.grant_is_stale = false;
+            let amounts = self.ledger.starting_balances.iter();
+            let balances: Vec<_> = amounts.filter(|(_, a)| **a > 0).map(|(&asset, &a)| (asset, a)).collect();
+            let mut positions = Vec::new();
+            for &(asset, amount) in &balances {
+                if let Some(&number) = self.primary_instruments.get(&asset) {
+                    let instrument = &self.instruments[number as usize - 1];
+                    let lots = amount / instrument.lot;
+                    let cost = i128::from(lots) * i128::from(instrument.reference_price);
+                    positions.push((number, lots, cost));
+                }
+            }
+            positions.sort_unstable();
+            self.ledger.grants.push(Grant { balances, positions });
+        }
+        self.ledger.grants.len() as u32 - 1
+    }
+
+    fn announce_grant(&mut self, account: u32, grant: u32) {
+        for i in 0..self.ledger.grants[grant as usize].balances.len() {
+            let (asset, amount) = self.ledger.grants[grant as usize].balances[i];
+            self.ledger.asset_mut(asset).deposits += i128::from(amount);
+            self.push_funds_moved(CommandKind::OpenAccount, account, asset, 0, amount, amount);
+        }
+    }
+
+    fn push_funds_moved(
+        &mut self,
+        cause: CommandKind,
+        account: u32,
+        asset: u32,
+        counterpart: u32,
+        amount: i64,
+        balance: i64,
+    ) {
+        self.output.push(&FundsMoved {
+            kind: EventKind::FundsMoved as u8,
+            status: cause as u8,
+            sequence: self.sequence,
+            account,
+            asset,
+            counterpart,
+            amount,
+            balance,
+            time_ns: self.now,
+            ..Default::default()
+        });
+    }
+
+    fn set_account_state(&mut self, account: u32, state: u8) -> Outcome {
+        if AccountState::from_number(state).is_none() {
+            return Err(RejectReason::InvalidCombination.into());
+        }
+        self.ledger.account_mut(account).state = state;
+        self.output.push(&AccountStateChanged {
+            kind: EventKind::AccountStateChanged as u8,
+            status: state,
+            sequence: self.sequence,
+            account,
+            ..Default::default()
+        });
+        let mut done = Done::default();
+        if state == AccountState::Killed as u8 {
+            let slots = self.matching_orders(account, 0, 0);
+            self.cancel_all(&slots, CloseReason::Kill);
+            self.push_mass_cancelled(account, 0, 0, slots.len());
+            done.result = slots.len() as u32;
+        }
+        Ok(done)
+    }
+
+    fn limits_changed(&mut self, kind: CommandKind, account: u32, event: AccountLimitsChanged) -> Outcome {
+        self.output.push(&AccountLimitsChanged {
+            kind: EventKind::AccountLimitsChanged as u8,
+            sequence: self.sequence,
+            account,
+            limit_kind: kind as u32,
+            ..event
+        });
+        Ok(Done::default())
+    }
+
+    fn set_account_limits(&mut self, account: u32, open_orders_max: u32) -> Outcome {
+        self.ledger.account_mut(account).open_orders_max = open_orders_max;
+        let event = AccountLimitsChanged { open_orders_max: open_orders_max.into(), ..Default::default() };
+        self.limits_changed(CommandKind::SetAccountLimits, account, event)
+    }
+
+    fn set_position_limit(&mut self, c: &SetPositionLimit) -> Outcome {
+        self.known_instrument(c.instrument)?;
+        if !(0..=BALANCE_MAX).contains(&c.position_max) {
+            return Err(RejectReason::InvalidLimit.into());
+        }
+        self.ledger.position_mut(c.account, c.instrument).limit = c.position_max;
+        let event = AccountLimitsChanged {
+            instrument: c.instrument,
+            position_max: c.position_max,
+            ..Default::default()
+        };
+        self.limits_changed(CommandKind::SetPositionLimit, c.account, event)
+    }
+
+    fn set_credit(&mut self, c: &SetCredit) -> Outcome {
+        if c.asset != 0 && !self.ledger.knows_asset(c.asset) {
+            return Err(RejectReason::UnknownAsset.into());
+        }
+        if !(0..=CREDIT_MAX).contains(&c.credit) {
+            return Err(RejectReason::InvalidLimit.into());
+        }
+        let account = self.ledger.account_mut(c.account);
+        if account.account_type != AccountType::Credit as u8 {
+            return Err(RejectReason::NotCreditAccount.into());
+        }
+        if c.asset == 0 {
+            account.credit = c.credit;
+            account.credits = None;
+        } else {
+            account.credits.get_or_insert_default().insert(c.asset, c.credit);
+        }
+        let event = AccountLimitsChanged { credit: c.credit, asset: c.asset, ..Default::default() };
+        self.limits_changed(CommandKind::SetCredit, c.account, event)
+    }
+
+    fn check_amount(&self, asset: u32, amount: i64) -> Result<(), Reject> {
+        if !self.ledger.knows_asset(asset) {
+            return Err(RejectReason::UnknownAsset.into());
+        }
+        if amount <= 0 {
+            return Err(RejectReason::InvalidAmount.into());
+        }
+        Ok(())
+    }
+
+    /// Would the account's balance stay representable with this much more?
+    fn check_room(&self, account: u32, asset: u32, amount: i64) -> Result<(), Reject> {
+        let total = i128::from(self.ledger.balance(account, asset).total) + i128::from(amount);
+        if total.abs() > i128::from(BALANCE_MAX) {
+            return Err(RejectReason::BalanceOverflow.into());
+        }
+        Ok(())
+    }
+
+    fn deposit(&mut self, c: &Deposit) -> Outcome {
+        self.check_amount(c.asset, c.amount)?;
+        self.check_room(c.account, c.asset, c.amount)?;
+        self.ledger.asset_mut(c.asset).deposits += i128::from(c.amount);
+        self.move_funds(CommandKind::Deposit, c.account, c.asset, 0, c.amount);
+        self.shrink_after_move(c.account, c.asset);
+        Ok(Done::default())
+    }
+
+    fn withdraw(&mut self, c: &Withdraw) -> Outcome {
+        self.check_amount(c.asset, c.amount)?;
+        self.check_funds(c.account, c.asset, c.amount)?;
+        self.check_room(c.account, c.asset, -c.amount)?;
+        self.ledger.asset_mut(c.asset).withdrawals += i128::from(c.amount);
+        self.move_funds(CommandKind::Withdraw, c.account, c.asset, 0, -c.amount);
+        self.shrink_after_move(c.account, c.asset);
+        Ok(Done::default())
+    }
+
+    fn transfer(&mut self, c: &Transfer) -> Outcome {
+        if !self.ledger.exists(c.to_account) {
+            return Err(RejectReason::UnknownAccount.into());
+        }
+        self.check_amount(c.asset, c.amount)?;
+        if c.to_account == c.account {
+            return Err(RejectReason::SameAccount.into());
+        }
+        self.check_funds(c.account, c.asset, c.amount)?;
+        self.check_room(c.account, c.asset, -c.amount)?;
+        self.check_room(c.to_account, c.asset, c.amount)?;
+        self.move_funds(CommandKind::Transfer, c.account, c.asset, c.to_account, -c.amount);
+        self.move_funds(CommandKind::Transfer, c.to_account, c.asset, c.account, c.amount);
+        self.shrink_after_move(c.account, c.asset);
+        self.shrink_after_move(c.to_account, c.asset);
+        Ok(Done::default())
+    }
+
+    /// Change a balance and the position that its coins are counted in; with its event.
+    fn move_funds(&mut self, cause: CommandKind, account: u32, asset: u32, counterpart: u32, amount: i64) {
+        let balance = self.ledger.balance_mut(account, asset);
+        balance.total += amount;
+        let total = balance.total;
+        if let Some(&number) = self.primary_instruments.get(&asset) {
+            let instrument = &self.instruments[number as usize - 1];
+            let (lots, reference) = (amount / instrument.lot, instrument.reference_price);
+            let position = self.ledger.position_mut(account, number);
+            if lots > 0 {
+                position.trade(lots, reference);
+            } else {
+                position.withdraw(-lots);
+            }
+        }
+        self.push_funds_moved(cause, account, asset, counterpart, amount, total);
+    }
+
+    fn shrink_after_move(&mut self, account: u32, asset: u32) {
+        if let Some(&number) = self.primary_instruments.get(&asset) {
+            self.shrink_reduce_only(account, number);
+        }
+    }
+}
+
+fn new_instrument(c: &DefineInstrument, symbol: &str, lot: i64, unit: i64) -> Instrument {
+    Instrument {
+        number: c.instrument,
+        symbol: symbol.into(),
+        phase: c.mode,
+        base_asset: c.base_asset,
+        quote_asset: c.quote_asset,
+        tick_mantissa: c.tick_mantissa,
+        tick_exponent: c.tick_exponent,
+        lot_mantissa: c.lot_mantissa,
+        lot_exponent: c.lot_exponent,
+        definition_version: 1,
+        lot,
+        unit,
+        quantity_min: 1,
+        quantity_max: QUANTITY_MAX,
+        value_max: 0,
+        reference_price: c.reference_price,
+        last_price: 0,
+        collar_ppm: 0,
+        fee_schedules: vec![(0, 0)],
+        fees: 0,
+        sides: [BookSide::new(true), BookSide::new(false)],
+    }
+}

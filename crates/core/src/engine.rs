@@ -1,0 +1,633 @@
+//! The engine: state, frames in, one command after the other.
+
+use crate::book::BookSide;
+use crate::event::Output;
+use crate::frame::{Frame, Problem, TextReader};
+use crate::keys::{KeyEntry, Keys};
+use crate::ledger::Ledger;
+use crate::orders::{NONE, Order, Orders, Texts};
+use crate::wire::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// Market time moves forward by at most this per frame; further only by TIME_JUMP.
+pub const TIME_JUMP_MIN_NS: i64 = 2_000_000_000;
+/// Writers whose last frame number is remembered.
+const INCARNATIONS_MAX: usize = 64;
+/// How many commands ahead memory is asked for.
+const LOOKAHEAD: usize = 6;
+/// `account` of a command that follows its OPEN_ACCOUNT in the same frame.
+pub const ACCOUNT_JUST_OPENED: u32 = u32::MAX;
+pub const DAY_NS: i64 = 86_400_000_000_000;
+
+/// Why a command was refused, with the amounts that a person wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reject {
+    pub reason: RejectReason,
+    pub asset: u32,
+    pub required: i64,
+    pub available: i64,
+}
+
+impl From<RejectReason> for Reject {
+    #[inline]
+    fn from(reason: RejectReason) -> Self {
+        Self { reason, asset: 0, required: 0, available: 0 }
+    }
+}
+
+impl Reject {
+    pub const fn bound(reason: RejectReason, required: i64, available: i64) -> Self {
+        Self { reason, asset: 0, required, available }
+    }
+}
+
+/// What a command that was not refused did, for its key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Done {
+    /// Slot of the order that now rests, if the command placed one.
+    pub resting: Option<u32>,
+    /// Count of a mass cancel.
+    pub result: u32,
+}
+
+pub type Outcome = Result<Done, Reject>;
+
+/// Why a buffer could not be applied. The state is as after the last whole frame before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyError {
+    Malformed { offset: usize, problem: Problem },
+    SequenceGap { expected: u64, found: u64 },
+    UnsupportedRules { version: u32 },
+}
+
+/// Parameters that the journal's first command fixed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parameters {
+    pub key_window_ns: i64,
+    pub key_capacity: u64,
+    pub accounts_max: u64,
+    pub market_id: u64,
+}
+
+/// What is traded, with its two book sides.
+pub struct Instrument {
+    pub number: u32,
+    pub symbol: String,
+    pub phase: u8,
+    pub base_asset: u32,
+    pub quote_asset: u32,
+    pub tick_mantissa: u32,
+    pub tick_exponent: u32,
+    pub lot_mantissa: u32,
+    pub lot_exponent: u32,
+    pub definition_version: u32,
+    /// Minor units of the base asset per lot.
+    pub lot: i64,
+    /// Minor units of the quote asset per tick and lot.
+    pub unit: i64,
+    pub quantity_min: i64,
+    pub quantity_max: i64,
+    /// 0 = none.
+    pub value_max: i64,
+    pub reference_price: i64,
+    pub last_price: i64,
+    pub collar_ppm: u32,
+    /// (maker, taker) in ppm; resting orders keep the index they came with.
+    pub fee_schedules: Vec<(i32, i32)>,
+    pub fees: u16,
+    /// Bids, asks.
+    pub sides: [BookSide; 2],
+}
+
+impl Instrument {
+    pub fn is_removed(&self) -> bool {
+        self.phase == Phase::Removed as u8
+    }
+
+    /// What the collar is measured from.
+    pub fn collar_reference(&self) -> i64 {
+        if self.last_price != 0 { self.last_price } else { self.reference_price }
+    }
+
+    pub fn orders(&self) -> usize {
+        self.sides[0].orders + self.sides[1].orders
+    }
+}
+
+/// Index of a book side: 0 bids, 1 asks.
+#[inline(always)]
+pub const fn side_index(side: u8) -> usize {
+    (side == Side::Sell as u8) as usize
+}
+
+#[derive(Default)]
+pub struct Engine {
+    pub sequence: u64,
+    /// Market time.
+    pub now: i64,
+    /// 0 before GENESIS.
+    pub rules_version: u32,
+    pub parameters: Parameters,
+    /// (incarnation, last frame number), by first appearance.
+    pub incarnations: VecDeque<(u64, u64)>,
+    pub ledger: Ledger,
+    /// Instrument n at n - 1.
+    pub instruments: Vec<Instrument>,
+    /// Symbols in use.
+    pub symbols: HashMap<String, u32>,
+    pub orders: Orders,
+    pub texts: Texts,
+    pub keys: Keys,
+    /// (expires_at, order id).
+    pub expiries: BTreeSet<(i64, u64)>,
+    pub trades: u64,
+    pub output: Output,
+    /// Sequences to skip, by an operator's decision.
+    pub quarantined: BTreeSet<u64>,
+    /// For tests: panic at this sequence; 0 = never.
+    pub panic_at: u64,
+    /// The account that the nearest earlier OPEN_ACCOUNT of this frame named.
+    pub just_opened: u32,
+    /// Positions' first instrument by base asset, rebuilt when definitions change.
+    pub primary_instruments: BTreeMap<u32, u32>,
+}
+
+impl Engine {
+    /// Apply whole frames; what they caused is in `output`.
+    pub fn apply(&mut self, buffer: &[u8]) -> Result<(), ApplyError> {
+        self.output.clear();
+        let mut offset = 0;
+        while offset < buffer.len() {
+            let frame = Frame::cut(&buffer[offset..])
+                .map_err(|problem| ApplyError::Malformed { offset, problem })?;
+            self.apply_frame(&frame, offset)?;
+            offset += frame.bytes;
+        }
+        Ok(())
+    }
+
+    fn apply_frame(&mut self, frame: &Frame<'_>, offset: usize) -> Result<(), ApplyError> {
+        let header = &frame.header;
+        check_texts(frame, offset)?;
+        if self.is_repeat(header.incarnation, header.frame_number) {
+            return Ok(());
+        }
+        self.check_genesis(frame)?;
+        if header.first_sequence != 0 && header.first_sequence != self.sequence + 1 {
+            let expected = self.sequence + 1;
+            return Err(ApplyError::SequenceGap { expected, found: header.first_sequence });
+        }
+        self.note_incarnation(header.incarnation, header.frame_number);
+        if self.now != 0 {
+            let stamp = header.time_ns.min(self.now.saturating_add(TIME_JUMP_MIN_NS));
+            self.now = self.now.max(stamp);
+        }
+        self.output.push(&FrameApplied {
+            kind: EventKind::FrameApplied as u8,
+            sequence: self.sequence + 1,
+            time_ns: self.now,
+            incarnation: header.incarnation,
+            frame_number: header.frame_number,
+            record_count: u64::from(header.record_count),
+            ..Default::default()
+        });
+        self.just_opened = 0;
+        self.run_records(frame.records, TextReader::new(frame.texts));
+        Ok(())
+    }
+
+    fn run_records(&mut self, records: &[u8], mut texts: TextReader<'_>) {
+        let count = records.len() / RECORD_BYTES;
+        let record = |i: usize| &records[i * RECORD_BYTES..(i + 1) * RECORD_BYTES];
+        for ahead in 0..LOOKAHEAD.min(count) {
+            self.prefetch_far(record(ahead));
+        }
+        for i in 0..count {
+            if i + LOOKAHEAD < count {
+                self.prefetch_far(record(i + LOOKAHEAD));
+            }
+            if i + LOOKAHEAD / 2 < count {
+                self.prefetch_near(record(i + LOOKAHEAD / 2));
+            }
+            let bytes = record(i);
+            let has_text = bytes[1] & record_flag::TEXT != 0;
+            let text = if has_text { texts.next_text() } else { None };
+            self.run(bytes, text);
+            self.output.ends.push(self.output.count() as u32);
+        }
+    }
+
+    /// A first GENESIS of rules that this program does not know is a stop, not a reject.
+    fn check_genesis(&self, frame: &Frame<'_>) -> Result<(), ApplyError> {
+        if self.rules_version == 0 && frame.records[0] == CommandKind::Genesis as u8 {
+            let genesis = Genesis::from_bytes(frame.records);
+            if genesis.rules_version != RULES_VERSION {
+                return Err(ApplyError::UnsupportedRules { version: genesis.rules_version });
+            }
+        }
+        Ok(())
+    }
+
+    /// Was this frame applied before? An unknown writer's last frame number is 0.
+    fn is_repeat(&self, incarnation: u64, frame_number: u64) -> bool {
+        let known = self.incarnations.iter().rev().find(|(i, _)| *i == incarnation);
+        frame_number <= known.map_or(0, |(_, last)| *last)
+    }
+
+    fn note_incarnation(&mut self, incarnation: u64, frame_number: u64) {
+        // The usual writer is the newest.
+        if let Some((_, last)) = self.incarnations.iter_mut().rev().find(|(i, _)| *i == incarnation) {
+            *last = frame_number;
+            return;
+        }
+        if self.incarnations.len() == INCARNATIONS_MAX {
+            self.incarnations.pop_front();
+        }
+        self.incarnations.push_back((incarnation, frame_number));
+    }
+
+    #[inline(always)]
+    fn prefetch_far(&self, record: &[u8]) {
+        let header = CommandHeader::from_bytes(record);
+        if self.ledger.exists(header.account) {
+            self.ledger.account(header.account).prefetch();
+        }
+        if header.flags & record_flag::KEY != 0 {
+            self.keys.prefetch(header.account, header.key_low);
+        }
+        if is_order_reference(header.kind) {
+            self.orders.prefetch_index(CancelOrder::from_bytes(record).order_id);
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch_near(&self, record: &[u8]) {
+        if is_order_reference(record[0]) {
+            self.orders.prefetch_order(CancelOrder::from_bytes(record).order_id);
+        }
+    }
+
+    /// Run one command at the next sequence.
+    fn run(&mut self, record: &[u8], text: Option<&str>) {
+        self.sequence += 1;
+        assert!(self.panic_at != self.sequence, "injected panic at sequence {}", self.sequence);
+        let mut header = CommandHeader::from_bytes(record);
+        let opens = header.kind == CommandKind::OpenAccount as u8;
+        if self.quarantined.remove(&self.sequence) {
+            if opens {
+                self.just_opened = 0;
+            }
+            self.output.push(&CommandQuarantined {
+                kind: EventKind::CommandQuarantined as u8,
+                status: header.kind,
+                sequence: self.sequence,
+                account: header.account,
+                instrument: header.instrument,
+                ..Default::default()
+            });
+            return;
+        }
+        self.expire();
+        let mut resolved = [0; RECORD_BYTES];
+        let mut record = record;
+        if header.account == ACCOUNT_JUST_OPENED && self.just_opened != 0 {
+            header.account = self.just_opened;
+            resolved.copy_from_slice(record);
+            resolved[..size_of::<CommandHeader>()].copy_from_slice(header.as_bytes());
+            record = &resolved;
+        }
+        if let Err(reject) = self.run_keyed(&header, record, text) {
+            self.reject(&header, record, reject);
+        }
+        if opens {
+            self.just_opened = self.opened_account(text);
+        }
+    }
+
+    fn reject(&mut self, header: &CommandHeader, record: &[u8], reject: Reject) {
+        self.output.push(&CommandRejected {
+            kind: EventKind::CommandRejected as u8,
+            status: header.kind,
+            sequence: self.sequence,
+            account: header.account,
+            instrument: header.instrument,
+            reason: reject.reason as u32,
+            asset: reject.asset,
+            required: reject.required,
+            available: reject.available,
+            order_id: named_order(header.kind, record),
+            ..Default::default()
+        });
+    }
+
+    /// Key rules around a command (rulebook section 3).
+    fn run_keyed(&mut self, header: &CommandHeader, record: &[u8], text: Option<&str>) -> Result<(), Reject> {
+        let kind = CommandKind::from_number(header.kind);
+        if (self.rules_version == 0) != (kind == Some(CommandKind::Genesis)) {
+            return Err(RejectReason::NoGenesis.into());
+        }
+        let kind = kind.ok_or(RejectReason::UnknownCommand)?;
+        if kind <= CommandKind::Quarantine {
+            return self.run_system(kind, record);
+        }
+        let is_order_command = header.kind >= CommandKind::PlaceOrder as u8;
+        let scope = if is_order_command { header.account } else { 0 };
+        if is_order_command && !self.is_speaker(kind, scope) {
+            return Err(RejectReason::UnknownAccount.into());
+        }
+        if header.flags & record_flag::KEY == 0 {
+            self.check_label(kind, scope, record)?;
+            return self.run_timely(kind, header, record, text).map(|_| ());
+        }
+        if let Some(slot) = self.keys.find(scope, header.key_low, header.key_high) {
+            return self.meet_key(slot, kind, header, record, text);
+        }
+        self.check_label(kind, scope, record)?;
+        if self.keys.len() as u64 >= self.parameters.key_capacity {
+            return Err(RejectReason::KeysExhausted.into());
+        }
+        let outcome = if targets_own_key(kind, header, record) {
+            Err(RejectReason::InvalidCombination.into())
+        } else {
+            self.run_timely(kind, header, record, text)
+        };
+        self.record_key(scope, header, record, text, &outcome);
+        outcome.map(|_| ())
+    }
+
+    #[inline(always)]
+    fn is_speaker(&self, kind: CommandKind, account: u32) -> bool {
+        let needs_account = matches!(kind, CommandKind::PlaceOrder | CommandKind::CancelByKey);
+        self.ledger.exists(account) || (account == 0 && !needs_account)
+    }
+
+    /// A label that was cancelled before its order came refuses the order.
+    #[inline(always)]
+    fn check_label(&self, kind: CommandKind, scope: u32, record: &[u8]) -> Result<(), Reject> {
+        if kind == CommandKind::PlaceOrder {
+            let label = PlaceOrder::from_bytes(record).label;
+            if label != 0 && self.keys.find_tombstone(scope, label).is_some() {
+                return Err(RejectReason::CancelledBeforeArrival.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn meet_key(
+        &mut self,
+        slot: u32,
+        kind: CommandKind,
+        header: &CommandHeader,
+        record: &[u8],
+        text: Option<&str>,
+    ) -> Result<(), Reject> {
+        let entry = self.keys.get(slot);
+        if entry.is_tombstone() {
+            return Err(match kind {
+                CommandKind::PlaceOrder => RejectReason::CancelledBeforeArrival.into(),
+                _ => RejectReason::KeyReused.into(),
+            });
+        }
+        if entry.fingerprint != fingerprint(record, header, text) {
+            return Err(RejectReason::KeyReused.into());
+        }
+        let placed = kind == CommandKind::PlaceOrder && entry.reason == 0;
+        let order_id = if placed { entry.sequence } else { named_order(header.kind, record) };
+        self.output.push(&CommandRepeated {
+            kind: EventKind::CommandRepeated as u8,
+            status: header.kind,
+            sequence: self.sequence,
+            account: header.account,
+            instrument: header.instrument,
+            reason: u32::from(entry.reason),
+            original_sequence: entry.sequence,
+            order_id,
+            original_result: i64::from(entry.result),
+            ..Default::default()
+        });
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn record_key(
+        &mut self,
+        scope: u32,
+        header: &CommandHeader,
+        record: &[u8],
+        text: Option<&str>,
+        outcome: &Outcome,
+    ) {
+        let (reason, done) = match outcome {
+            Ok(done) => (0, *done),
+            Err(reject) if reject.reason == RejectReason::StaleDefinition => return,
+            // Nothing is recorded for a tombstone that found no room.
+            Err(reject) if reject.reason == RejectReason::KeysExhausted => return,
+            Err(reject) => (reject.reason as u16, Done::default()),
+        };
+        let slot = self.keys.insert(KeyEntry {
+            low: header.key_low,
+            high: header.key_high,
+            fingerprint: fingerprint(record, header, text),
+            sequence: self.sequence,
+            account: scope,
+            result: done.result,
+            reason,
+            kind: header.kind,
+            ..KeyEntry::default()
+        });
+        match done.resting {
+            Some(order) => self.orders[order].key = slot,
+            None => self.keys.finish(slot, self.now),
+        }
+    }
+
+    #[inline(always)]
+    fn run_timely(
+        &mut self,
+        kind: CommandKind,
+        header: &CommandHeader,
+        record: &[u8],
+        text: Option<&str>,
+    ) -> Outcome {
+        if header.valid_until != 0 && self.now > header.valid_until {
+            return Err(RejectReason::TooLate.into());
+        }
+        match kind {
+            CommandKind::PlaceOrder => self.place(header.account, &PlaceOrder::from_bytes(record), text),
+            CommandKind::CancelOrder => {
+                self.cancel_order(header.account, CancelOrder::from_bytes(record).order_id)
+            }
+            CommandKind::ReplaceOrder => self.replace(header.account, &ReplaceOrder::from_bytes(record)),
+            CommandKind::MassCancel => self.mass_cancel(header),
+            CommandKind::CancelByKey => {
+                self.cancel_by_key(header, &CancelByKey::from_bytes(record))
+            }
+            _ => self.administer(kind, header, record, text),
+        }
+    }
+
+    /// Forget old keys and let orders expire that market time has passed.
+    #[inline(always)]
+    pub(crate) fn expire(&mut self) {
+        self.keys.forget_until(self.now.saturating_sub(self.parameters.key_window_ns));
+        while let Some(&(expires_at, id)) = self.expiries.first() {
+            if expires_at > self.now {
+                return;
+            }
+            let slot = self.orders.find(id).expect("an expiry belongs to a live order");
+            self.close_resting(slot, OrderStatus::Expired, CloseReason::Time);
+        }
+    }
+
+    /// Take a resting order off the book and give back what it held; no event.
+    #[inline]
+    pub(crate) fn unlink_order(&mut self, slot: u32) {
+        let order = &self.orders[slot];
+        let (instrument, side) = (order.instrument as usize - 1, order.side);
+        if order.options & option::REDUCE_ONLY != 0 {
+            self.note_reduce_only(slot, -self.orders[slot].leaves, -1);
+        }
+        self.release_hold(slot);
+        self.instruments[instrument].sides[side_index(side)].remove(&mut self.orders, slot);
+        self.leave_account(slot);
+    }
+
+    #[inline]
+    pub(crate) fn leave_account(&mut self, slot: u32) {
+        let account = self.orders[slot].account;
+        let Order { account_next: next, account_previous: previous, .. } = self.orders[slot];
+        let entry = self.ledger.account_mut(account);
+        entry.open_orders -= 1;
+        match previous {
+            NONE => entry.first_order = next,
+            _ => self.orders[previous].account_next = next,
+        }
+        match next {
+            NONE => entry.last_order = previous,
+            _ => self.orders[next].account_previous = previous,
+        }
+    }
+
+    /// Forget a finished order: its expiry, text and slot; its key's window starts.
+    #[inline]
+    pub(crate) fn forget_order(&mut self, slot: u32) {
+        let order = &self.orders[slot];
+        let (id, expires_at, key, text) = (order.id, order.expires_at, order.key, order.text);
+        if expires_at != 0 {
+            self.expiries.remove(&(expires_at, id));
+        }
+        if key != NONE {
+            self.keys.finish(key, self.now);
+        }
+        self.texts.remove(text);
+        self.orders.remove(slot);
+    }
+
+    /// Cancel or expire a resting order, with its event.
+    pub(crate) fn close_resting(&mut self, slot: u32, status: OrderStatus, reason: CloseReason) {
+        self.unlink_order(slot);
+        self.push_cancelled(slot, self.orders[slot].leaves, status, reason);
+        self.forget_order(slot);
+    }
+
+    pub(crate) fn push_cancelled(&mut self, slot: u32, cancelled: i64, status: OrderStatus, reason: CloseReason) {
+        let event = cancelled_event(self.sequence, self.now, &self.orders[slot], cancelled, status, reason);
+        self.output.push(&event);
+    }
+}
+
+/// ORDER_CANCELLED for an order that still shows its total and leaves.
+pub(crate) fn cancelled_event(
+    sequence: u64,
+    now: i64,
+    order: &Order,
+    cancelled: i64,
+    status: OrderStatus,
+    reason: CloseReason,
+) -> OrderCancelled {
+    OrderCancelled {
+        kind: EventKind::OrderCancelled as u8,
+        side: order.side,
+        order_type: order.order_type,
+        time_in_force: order.time_in_force,
+        self_trade_prevention: order.self_trade_prevention,
+        options: order.options,
+        status: status as u8,
+        sequence,
+        account: order.account,
+        instrument: order.instrument,
+        order_id: order.id,
+        price: order.price,
+        quantity: order.quantity,
+        cancelled_quantity: cancelled,
+        time_ns: now,
+        reason: reason as u32,
+        ..Default::default()
+    }
+}
+
+/// Every text that a record announces must be there, and nothing more.
+fn check_texts(frame: &Frame<'_>, offset: usize) -> Result<(), ApplyError> {
+    let flagged = |record: &&[u8]| record[1] & record_flag::TEXT != 0;
+    let mut texts = TextReader::new(frame.texts);
+    let announced = if frame.texts.is_empty() && !frame.records.chunks_exact(RECORD_BYTES).any(|r| flagged(&r)) {
+        0
+    } else {
+        frame.records.chunks_exact(RECORD_BYTES).filter(flagged).count()
+    };
+    let whole = (0..announced).all(|_| texts.next_text().is_some()) && texts.is_at_end();
+    if whole { Ok(()) } else { Err(ApplyError::Malformed { offset, problem: Problem::Text }) }
+}
+
+/// CANCEL_ORDER and REPLACE_ORDER begin their body with the order's id.
+#[inline(always)]
+const fn is_order_reference(kind: u8) -> bool {
+    kind == CommandKind::CancelOrder as u8 || kind == CommandKind::ReplaceOrder as u8
+}
+
+/// CANCEL_BY_KEY whose own key is its target would leave two entries under one key.
+#[inline(always)]
+fn targets_own_key(kind: CommandKind, header: &CommandHeader, record: &[u8]) -> bool {
+    if kind != CommandKind::CancelByKey {
+        return false;
+    }
+    let target = CancelByKey::from_bytes(record);
+    (target.target_low, target.target_high) == (header.key_low, header.key_high)
+}
+
+fn named_order(kind: u8, record: &[u8]) -> u64 {
+    if is_order_reference(kind) { CancelOrder::from_bytes(record).order_id } else { 0 }
+}
+
+/// Hash of what a command asks for: equal for the same command sent again, never 0.
+///
+/// Part of the state, so the algorithm is fixed for this rules version: a multiply-fold over the
+/// record's twelve words, without the words and fields that section 3 of the rulebook leaves out.
+#[inline]
+fn fingerprint(record: &[u8], header: &CommandHeader, text: Option<&str>) -> u64 {
+    const SEED: u64 = 0xa076_1d64_78bd_642f;
+    const STEP: u64 = 0xe703_7ed1_a0b4_28db;
+    let word = |i: usize| u64::from_le_bytes(record[i * 8..i * 8 + 8].try_into().expect("eight bytes"));
+    let fold = |hash: u64, word: u64| {
+        let product = u128::from(hash ^ word) * u128::from(STEP) + u128::from(word);
+        (product as u64) ^ ((product >> 64) as u64)
+    };
+    let is_order_command = header.kind >= CommandKind::PlaceOrder as u8;
+    let account = if is_order_command { 0 } else { u64::from(header.account) };
+    let mut hash = fold(SEED, word(0) & !0xff00);
+    hash = fold(hash, account | u64::from(header.instrument) << 32);
+    hash = fold(hash, word(4).rotate_left(17));
+    for i in 5..12 {
+        let skipped = (header.kind == CommandKind::PlaceOrder as u8 && i == 10)
+            || (header.kind == CommandKind::ReplaceOrder as u8 && i == 8);
+        if !skipped {
+            hash = fold(hash, word(i).wrapping_add(i as u64));
+        }
+    }
+    if let Some(text) = text
+        && !text.is_empty()
+    {
+        hash = fold(hash, xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
+    }
+    hash.max(1)
+}

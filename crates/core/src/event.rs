@@ -1,0 +1,49 @@
+//! The buffer that commands write their events into.
+
+use crate::wire::{RECORD_BYTES, Wire, record_flag};
+
+/// Events of one call of `apply`, in cause order.
+#[derive(Default)]
+pub struct Output {
+    pub records: Vec<u8>,
+    /// For each event with flag TEXT: u16 length, UTF-8 bytes.
+    pub texts: Vec<u8>,
+    /// Number of events up to and including each command's last one.
+    pub ends: Vec<u32>,
+}
+
+impl Output {
+    pub fn clear(&mut self) {
+        self.records.clear();
+        self.texts.clear();
+        self.ends.clear();
+    }
+
+    #[inline(always)]
+    pub fn count(&self) -> usize {
+        self.records.len() / RECORD_BYTES
+    }
+
+    /// Append an event; its index is returned.
+    #[inline(always)]
+    pub fn push<T: Wire>(&mut self, event: &T) -> usize {
+        let index = self.count();
+        self.records.extend_from_slice(event.as_bytes());
+        index
+    }
+
+    /// Write over an event whose outcome was not known when it was appended.
+    #[inline(always)]
+    pub fn replace<T: Wire>(&mut self, index: usize, event: &T) {
+        let at = index * RECORD_BYTES;
+        self.records[at..at + RECORD_BYTES].copy_from_slice(event.as_bytes());
+    }
+
+    /// Text of the event just appended, which carries flag TEXT.
+    pub fn push_text(&mut self, text: &str) {
+        debug_assert!(self.records[self.records.len() - RECORD_BYTES + 1] & record_flag::TEXT != 0);
+        let length = u16::try_from(text.len()).expect("texts come from frames, whose lengths are u16");
+        self.texts.extend_from_slice(&length.to_le_bytes());
+        self.texts.extend_from_slice(text.as_bytes());
+    }
+}

@@ -1,0 +1,516 @@
+//! A bounded memory of orders and trades: a view of the events, no part of the state.
+//!
+//! It answers reads about what is finished until the SQL read models do, and rebuilds original
+//! answers for repeated commands. Trades have dense ids, orders ascending ones, so both rings are
+//! searched without an index; lists per order, account and instrument are chains of ids.
+
+use crate::event::Output;
+use crate::frame::TextReader;
+use crate::snapshot::{Read, Sink, Source};
+use crate::wire::*;
+use std::collections::VecDeque;
+
+/// What a command made of an order, for repeating its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    pub sequence: u64,
+    pub price: i64,
+    pub quantity: i64,
+    pub leaves: i64,
+    pub time_ns: i64,
+    pub status: u8,
+}
+
+/// An order as its owner sees it.
+#[derive(Clone, Debug, Default)]
+pub struct OrderView {
+    pub id: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub side: u8,
+    pub order_type: u8,
+    pub time_in_force: u8,
+    pub self_trade_prevention: u8,
+    pub options: u8,
+    pub status: u8,
+    pub close_reason: u8,
+    pub price: i64,
+    pub quantity: i64,
+    pub leaves: i64,
+    pub filled: i64,
+    /// Ticks * lots.
+    pub filled_value: i128,
+    pub expires_at: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub first_quantity: i64,
+    pub text: Option<Box<str>>,
+    /// As accepted, then after each replace.
+    pub changes: Vec<Change>,
+    pub(crate) last_fill: u64,
+    pub(crate) previous_of_account: u64,
+}
+
+/// A trade with both sides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TradeView {
+    pub id: u64,
+    pub sequence: u64,
+    pub time_ns: i64,
+    pub price: i64,
+    pub quantity: i64,
+    pub maker_order: u64,
+    pub taker_order: u64,
+    pub maker_fee: i64,
+    pub taker_fee: i64,
+    pub instrument: u32,
+    pub maker_account: u32,
+    pub taker_account: u32,
+    pub taker_side: u8,
+    previous_of_maker_order: u64,
+    previous_of_taker_order: u64,
+    previous_of_maker_account: u64,
+    previous_of_taker_account: u64,
+    previous_of_instrument: u64,
+}
+
+/// One order's view of a trade.
+#[derive(Clone, Copy, Debug)]
+pub struct Fill {
+    pub trade: TradeView,
+    pub is_maker: bool,
+}
+
+pub struct History {
+    orders: VecDeque<OrderView>,
+    trades: VecDeque<TradeView>,
+    orders_max: usize,
+    trades_max: usize,
+    /// Newest order and trade of account n at n.
+    last_of_account: Vec<(u64, u64)>,
+    /// Newest trade of instrument n at n.
+    last_of_instrument: Vec<u64>,
+    time_ns: i64,
+}
+
+fn entry<T: Default + Clone>(list: &mut Vec<T>, number: u32) -> &mut T {
+    let index = number as usize;
+    if index >= list.len() {
+        list.resize(index + 1, T::default());
+    }
+    &mut list[index]
+}
+
+impl History {
+    pub fn new(orders_max: usize, trades_max: usize) -> Self {
+        Self {
+            orders: VecDeque::new(),
+            trades: VecDeque::new(),
+            orders_max: orders_max.max(1),
+            trades_max: trades_max.max(1),
+            last_of_account: Vec::new(),
+            last_of_instrument: Vec::new(),
+            time_ns: 0,
+        }
+    }
+
+    /// Take in the events of one call of `apply`.
+    pub fn absorb(&mut self, output: &Output) {
+        let mut texts = TextReader::new(&output.texts);
+        for record in output.records.chunks_exact(RECORD_BYTES) {
+            let text = if record[1] & record_flag::TEXT != 0 { texts.next_text() } else { None };
+            match EventKind::from_number(record[0]) {
+                Some(EventKind::FrameApplied) => self.time_ns = FrameApplied::from_bytes(record).time_ns,
+                Some(EventKind::TimeJumped) => self.time_ns = TimeJumped::from_bytes(record).time_ns,
+                Some(EventKind::OrderAccepted) => self.accepted(&OrderAccepted::from_bytes(record), text),
+                Some(EventKind::OrderReplaced) => self.replaced(&OrderReplaced::from_bytes(record)),
+                Some(EventKind::Trade) => self.traded(&Trade::from_bytes(record)),
+                Some(EventKind::OrderCancelled) => self.cancelled(&OrderCancelled::from_bytes(record)),
+                Some(EventKind::OrderReduced) => self.reduced(&OrderReduced::from_bytes(record)),
+                _ => {}
+            }
+        }
+    }
+
+    fn accepted(&mut self, e: &OrderAccepted, text: Option<&str>) {
+        if self.orders.len() == self.orders_max {
+            self.orders.pop_front();
+        }
+        let last = entry(&mut self.last_of_account, e.account);
+        let previous_of_account = std::mem::replace(&mut last.0, e.order_id);
+        self.orders.push_back(OrderView {
+            id: e.order_id,
+            account: e.account,
+            instrument: e.instrument,
+            side: e.side,
+            order_type: e.order_type,
+            time_in_force: e.time_in_force,
+            self_trade_prevention: e.self_trade_prevention,
+            options: e.options,
+            status: OrderStatus::New as u8,
+            price: e.price,
+            quantity: e.quantity,
+            leaves: e.quantity,
+            expires_at: e.expires_at,
+            created_at: e.time_ns,
+            updated_at: e.time_ns,
+            first_quantity: e.quantity,
+            text: text.map(Into::into),
+            changes: vec![Change {
+                sequence: e.sequence,
+                price: e.price,
+                quantity: e.quantity,
+                leaves: e.leaves,
+                time_ns: e.time_ns,
+                status: e.status,
+            }],
+            previous_of_account,
+            ..OrderView::default()
+        });
+    }
+
+    fn replaced(&mut self, e: &OrderReplaced) {
+        if let Some(order) = self.order_mut(e.order_id) {
+            order.price = e.price;
+            order.leaves = e.quantity - order.filled;
+            order.quantity = e.quantity;
+            order.updated_at = e.time_ns;
+            order.changes.push(Change {
+                sequence: e.sequence,
+                price: e.price,
+                quantity: e.quantity,
+                leaves: e.leaves,
+                time_ns: e.time_ns,
+                status: e.status,
+            });
+        }
+    }
+
+    fn traded(&mut self, e: &Trade) {
+        if self.trades.len() == self.trades_max {
+            self.trades.pop_front();
+        }
+        let of_instrument = entry(&mut self.last_of_instrument, e.instrument);
+        let previous_of_instrument = std::mem::replace(of_instrument, e.trade_id);
+        let of_maker = entry(&mut self.last_of_account, e.maker_account);
+        let previous_of_maker_account = std::mem::replace(&mut of_maker.1, e.trade_id);
+        let of_taker = entry(&mut self.last_of_account, e.account);
+        let previous_of_taker_account = match std::mem::replace(&mut of_taker.1, e.trade_id) {
+            same if same == e.trade_id => previous_of_maker_account,
+            previous => previous,
+        };
+        let trade = TradeView {
+            id: e.trade_id,
+            sequence: e.sequence,
+            time_ns: self.time_ns,
+            price: e.price,
+            quantity: e.quantity,
+            maker_order: e.maker_order_id,
+            taker_order: e.taker_order_id,
+            maker_fee: e.maker_fee,
+            taker_fee: e.taker_fee,
+            instrument: e.instrument,
+            maker_account: e.maker_account,
+            taker_account: e.account,
+            taker_side: e.side,
+            previous_of_maker_order: self.filled(e.maker_order_id, e),
+            previous_of_taker_order: self.filled(e.taker_order_id, e),
+            previous_of_maker_account,
+            previous_of_taker_account,
+            previous_of_instrument,
+        };
+        self.trades.push_back(trade);
+    }
+
+    /// Count a fill of this order; its previous fill is returned.
+    fn filled(&mut self, order_id: u64, e: &Trade) -> u64 {
+        let time_ns = self.time_ns;
+        let Some(order) = self.order_mut(order_id) else { return 0 };
+        order.filled += e.quantity;
+        order.leaves -= e.quantity;
+        order.filled_value += i128::from(e.price) * i128::from(e.quantity);
+        order.updated_at = time_ns;
+        let done = order.leaves == 0;
+        order.status = if done { OrderStatus::Filled } else { OrderStatus::PartiallyFilled } as u8;
+        std::mem::replace(&mut order.last_fill, e.trade_id)
+    }
+
+    fn cancelled(&mut self, e: &OrderCancelled) {
+        if let Some(order) = self.order_mut(e.order_id) {
+            order.status = e.status;
+            order.close_reason = e.reason as u8;
+            order.leaves = 0;
+            order.updated_at = e.time_ns;
+        }
+    }
+
+    fn reduced(&mut self, e: &OrderReduced) {
+        if let Some(order) = self.order_mut(e.order_id) {
+            order.quantity = e.quantity;
+            order.leaves = e.leaves;
+            order.updated_at = e.time_ns;
+        }
+    }
+
+    fn order_index(&self, id: u64) -> Option<usize> {
+        // The order of a command that is being absorbed is usually the last one.
+        match self.orders.back() {
+            Some(last) if last.id == id => Some(self.orders.len() - 1),
+            Some(last) if last.id > id => self.orders.binary_search_by_key(&id, |o| o.id).ok(),
+            _ => None,
+        }
+    }
+
+    fn order_mut(&mut self, id: u64) -> Option<&mut OrderView> {
+        let index = self.order_index(id)?;
+        Some(&mut self.orders[index])
+    }
+
+    pub fn order(&self, id: u64) -> Option<&OrderView> {
+        self.order_index(id).map(|index| &self.orders[index])
+    }
+
+    /// The order right after this sequence, as the command's answer showed it.
+    pub fn order_at(&self, id: u64, sequence: u64) -> Option<OrderView> {
+        let mut order = self.order(id)?.clone();
+        let change = *order.changes.iter().rev().find(|change| change.sequence <= sequence)?;
+        if change.sequence < sequence {
+            // Nothing repeats an answer in between but a cancel, which is the end of the order.
+            return Some(order);
+        }
+        (order.filled, order.filled_value) = (0, 0);
+        for fill in self.fills(id).filter(|fill| fill.trade.sequence <= sequence) {
+            order.filled += fill.trade.quantity;
+            order.filled_value += i128::from(fill.trade.price) * i128::from(fill.trade.quantity);
+        }
+        (order.price, order.quantity, order.leaves) = (change.price, change.quantity, change.leaves);
+        (order.status, order.updated_at) = (change.status, change.time_ns);
+        let ended = change.status == OrderStatus::Cancelled as u8 || change.status == OrderStatus::Expired as u8;
+        if !ended {
+            order.close_reason = 0;
+        }
+        Some(order)
+    }
+
+    fn trade(&self, id: u64) -> Option<&TradeView> {
+        let first = self.trades.front()?.id;
+        self.trades.get(usize::try_from(id.checked_sub(first)?).ok()?)
+    }
+
+    /// The order's fills that are remembered, newest first.
+    pub fn fills(&self, order_id: u64) -> impl Iterator<Item = Fill> + '_ {
+        let mut next = self.order(order_id).map_or(0, |order| order.last_fill);
+        std::iter::from_fn(move || {
+            let trade = *self.trade(next)?;
+            let is_maker = trade.maker_order == order_id;
+            next = if is_maker { trade.previous_of_maker_order } else { trade.previous_of_taker_order };
+            Some(Fill { trade, is_maker })
+        })
+    }
+
+    /// Newest first; 0 = any account.
+    pub fn orders(&self, account: u32, before_id: u64) -> Box<dyn Iterator<Item = &OrderView> + '_> {
+        let before = move |id: u64| before_id == 0 || id < before_id;
+        if account == 0 {
+            let end = if before_id == 0 { self.orders.len() } else { self.orders.partition_point(|o| o.id < before_id) };
+            return Box::new(self.orders.range(..end).rev());
+        }
+        let mut next = self.last_of_account.get(account as usize).map_or(0, |last| last.0);
+        Box::new(
+            std::iter::from_fn(move || {
+                let order = self.order(next)?;
+                next = order.previous_of_account;
+                Some(order)
+            })
+            .filter(move |order| before(order.id)),
+        )
+    }
+
+    /// Newest first; 0 = any instrument, any account.
+    pub fn trades(
+        &self,
+        instrument: u32,
+        account: u32,
+        before_id: u64,
+    ) -> impl Iterator<Item = &TradeView> + '_ {
+        let newest = self.trades.back().map_or(0, |trade| trade.id);
+        let mut next = match (account, instrument) {
+            (0, 0) if before_id != 0 => newest.min(before_id - 1),
+            (0, 0) => newest,
+            (0, _) => self.last_of_instrument.get(instrument as usize).copied().unwrap_or(0),
+            _ => self.last_of_account.get(account as usize).map_or(0, |last| last.1),
+        };
+        std::iter::from_fn(move || {
+            let trade = self.trade(next)?;
+            next = match (account, instrument) {
+                (0, 0) => trade.id - 1,
+                (0, _) => trade.previous_of_instrument,
+                _ if trade.maker_account == account => trade.previous_of_maker_account,
+                _ => trade.previous_of_taker_account,
+            };
+            Some(trade)
+        })
+        .filter(move |trade| (before_id == 0 || trade.id < before_id) && (instrument == 0 || trade.instrument == instrument))
+    }
+
+    pub fn counts(&self) -> (usize, usize) {
+        (self.orders.len(), self.trades.len())
+    }
+
+    pub fn write(&self, sink: &mut impl Sink) {
+        sink.i64(self.time_ns);
+        sink.u64(self.orders.len() as u64);
+        for order in &self.orders {
+            write_order(sink, order);
+        }
+        sink.u64(self.trades.len() as u64);
+        for trade in &self.trades {
+            write_trade(sink, trade);
+        }
+        sink.u64(self.last_of_account.len() as u64);
+        for &(order, trade) in &self.last_of_account {
+            sink.u64(order);
+            sink.u64(trade);
+        }
+        sink.u64(self.last_of_instrument.len() as u64);
+        for &trade in &self.last_of_instrument {
+            sink.u64(trade);
+        }
+    }
+
+    pub fn read(source: &mut Source<'_>, orders_max: usize, trades_max: usize) -> Read<Self> {
+        let mut history = Self::new(orders_max, trades_max);
+        history.time_ns = source.i64()?;
+        for _ in 0..source.count(100)? {
+            let order = read_order(source)?;
+            if history.orders.len() == history.orders_max {
+                history.orders.pop_front();
+            }
+            history.orders.push_back(order);
+        }
+        for _ in 0..source.count(100)? {
+            let trade = read_trade(source)?;
+            if history.trades.len() == history.trades_max {
+                history.trades.pop_front();
+            }
+            history.trades.push_back(trade);
+        }
+        for _ in 0..source.count(16)? {
+            history.last_of_account.push((source.u64()?, source.u64()?));
+        }
+        for _ in 0..source.count(8)? {
+            history.last_of_instrument.push(source.u64()?);
+        }
+        Ok(history)
+    }
+}
+
+fn write_order(sink: &mut impl Sink, o: &OrderView) {
+    for v in [o.id, o.last_fill, o.previous_of_account] {
+        sink.u64(v);
+    }
+    sink.u32(o.account);
+    sink.u32(o.instrument);
+    sink.bytes(&[o.side, o.order_type, o.time_in_force, o.self_trade_prevention, o.options, o.status, o.close_reason]);
+    for v in [o.price, o.quantity, o.leaves, o.filled, o.expires_at, o.created_at, o.updated_at, o.first_quantity] {
+        sink.i64(v);
+    }
+    sink.i128(o.filled_value);
+    sink.u8(u8::from(o.text.is_some()));
+    sink.text(o.text.as_deref().unwrap_or(""));
+    sink.u32(o.changes.len() as u32);
+    for change in &o.changes {
+        sink.u64(change.sequence);
+        for v in [change.price, change.quantity, change.leaves, change.time_ns] {
+            sink.i64(v);
+        }
+        sink.u8(change.status);
+    }
+}
+
+fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
+    let mut order = OrderView {
+        id: source.u64()?,
+        last_fill: source.u64()?,
+        previous_of_account: source.u64()?,
+        account: source.u32()?,
+        instrument: source.u32()?,
+        side: source.u8()?,
+        order_type: source.u8()?,
+        time_in_force: source.u8()?,
+        self_trade_prevention: source.u8()?,
+        options: source.u8()?,
+        status: source.u8()?,
+        close_reason: source.u8()?,
+        price: source.i64()?,
+        quantity: source.i64()?,
+        leaves: source.i64()?,
+        filled: source.i64()?,
+        expires_at: source.i64()?,
+        created_at: source.i64()?,
+        updated_at: source.i64()?,
+        first_quantity: source.i64()?,
+        filled_value: source.i128()?,
+        ..OrderView::default()
+    };
+    let has_text = source.u8()? != 0;
+    let text = source.text()?;
+    order.text = has_text.then(|| text.into());
+    for _ in 0..source.u32()? {
+        order.changes.push(Change {
+            sequence: source.u64()?,
+            price: source.i64()?,
+            quantity: source.i64()?,
+            leaves: source.i64()?,
+            time_ns: source.i64()?,
+            status: source.u8()?,
+        });
+    }
+    Ok(order)
+}
+
+fn write_trade(sink: &mut impl Sink, t: &TradeView) {
+    for v in [
+        t.id,
+        t.sequence,
+        t.maker_order,
+        t.taker_order,
+        t.previous_of_maker_order,
+        t.previous_of_taker_order,
+        t.previous_of_maker_account,
+        t.previous_of_taker_account,
+        t.previous_of_instrument,
+    ] {
+        sink.u64(v);
+    }
+    for v in [t.time_ns, t.price, t.quantity, t.maker_fee, t.taker_fee] {
+        sink.i64(v);
+    }
+    for v in [t.instrument, t.maker_account, t.taker_account] {
+        sink.u32(v);
+    }
+    sink.u8(t.taker_side);
+}
+
+fn read_trade(source: &mut Source<'_>) -> Read<TradeView> {
+    Ok(TradeView {
+        id: source.u64()?,
+        sequence: source.u64()?,
+        maker_order: source.u64()?,
+        taker_order: source.u64()?,
+        previous_of_maker_order: source.u64()?,
+        previous_of_taker_order: source.u64()?,
+        previous_of_maker_account: source.u64()?,
+        previous_of_taker_account: source.u64()?,
+        previous_of_instrument: source.u64()?,
+        time_ns: source.i64()?,
+        price: source.i64()?,
+        quantity: source.i64()?,
+        maker_fee: source.i64()?,
+        taker_fee: source.i64()?,
+        instrument: source.u32()?,
+        maker_account: source.u32()?,
+        taker_account: source.u32()?,
+        taker_side: source.u8()?,
+    })
+}

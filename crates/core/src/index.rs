@@ -1,0 +1,189 @@
+//! A flat index from a 64-bit hash to a 32-bit slot: open addressing, no pointers.
+//!
+//! An entry holds the upper half of the hash and the slot. Its home position is the top bits of
+//! that half, so growing is one sequential pass that never looks at what the slots hold.
+
+const EMPTY: u64 = 0;
+const CAPACITY_MIN: usize = 1 << 10;
+
+/// Multi-map from hash to slot; the caller tells equal hashes apart.
+pub struct FlatIndex {
+    entries: Vec<u64>,
+    shift: u32,
+    count: usize,
+}
+
+impl Default for FlatIndex {
+    fn default() -> Self {
+        Self::with_capacity(0)
+    }
+}
+
+/// Spread an integer key over 64 bits (the finaliser of MurmurHash3; a permutation).
+#[inline(always)]
+pub const fn mix(key: u64) -> u64 {
+    let mut h = key;
+    h ^= h >> 33;
+    h = h.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    h ^= h >> 33;
+    h = h.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    h ^ (h >> 33)
+}
+
+impl FlatIndex {
+    /// An index that takes `count` entries without growing.
+    pub fn with_capacity(count: usize) -> Self {
+        let slots = (count * 2).next_power_of_two().max(CAPACITY_MIN);
+        Self { entries: vec![EMPTY; slots], shift: 32 - slots.trailing_zeros(), count: 0 }
+    }
+
+    #[inline(always)]
+    fn home(&self, tag: u32) -> usize {
+        (tag >> self.shift) as usize
+    }
+
+    #[inline(always)]
+    const fn tag(hash: u64) -> u32 {
+        (hash >> 32) as u32
+    }
+
+    /// The first slot with this hash for which `is_it` holds.
+    #[inline]
+    pub fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let tag = Self::tag(hash);
+        let mask = self.entries.len() - 1;
+        let mut at = self.home(tag);
+        loop {
+            let entry = self.entries[at];
+            if entry == EMPTY {
+                return None;
+            }
+            if (entry >> 32) as u32 == tag {
+                let slot = (entry as u32) - 1;
+                if is_it(slot) {
+                    return Some(slot);
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// The first slot with this hash, unverified; for prefetching.
+    #[inline]
+    pub fn guess(&self, hash: u64) -> Option<u32> {
+        let entry = self.entries[self.home(Self::tag(hash))];
+        (entry != EMPTY && (entry >> 32) as u32 == Self::tag(hash)).then(|| entry as u32 - 1)
+    }
+
+    /// Ask the processor for the memory that `find` will look at.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u64) {
+        prefetch(&self.entries[self.home(Self::tag(hash))]);
+    }
+
+    #[inline]
+    pub fn insert(&mut self, hash: u64, slot: u32) {
+        if (self.count + 1) * 4 > self.entries.len() * 3 {
+            self.grow();
+        }
+        self.count += 1;
+        self.put(u64::from(Self::tag(hash)) << 32 | (u64::from(slot) + 1));
+    }
+
+    #[inline]
+    fn put(&mut self, entry: u64) {
+        let mask = self.entries.len() - 1;
+        let mut at = self.home((entry >> 32) as u32);
+        while self.entries[at] != EMPTY {
+            at = (at + 1) & mask;
+        }
+        self.entries[at] = entry;
+    }
+
+    fn grow(&mut self) {
+        let slots = self.entries.len() * 2;
+        assert!(slots <= 1 << 32, "index is full");
+        let old = std::mem::replace(&mut self.entries, vec![EMPTY; slots]);
+        self.shift -= 1;
+        for entry in old.into_iter().filter(|&e| e != EMPTY) {
+            self.put(entry);
+        }
+    }
+
+    /// Remove the entry of this hash and slot. Panics when it is absent: the index is broken.
+    #[inline]
+    pub fn remove(&mut self, hash: u64, slot: u32) {
+        let wanted = u64::from(Self::tag(hash)) << 32 | (u64::from(slot) + 1);
+        let mask = self.entries.len() - 1;
+        let mut hole = self.home(Self::tag(hash));
+        while self.entries[hole] != wanted {
+            assert!(self.entries[hole] != EMPTY, "index has no such entry");
+            hole = (hole + 1) & mask;
+        }
+        // Move later entries of the run back, so that no entry is cut off from its home.
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let entry = self.entries[at];
+            if entry == EMPTY {
+                break;
+            }
+            let home = self.home((entry >> 32) as u32);
+            let distance_from_home = at.wrapping_sub(home) & mask;
+            if distance_from_home >= (at.wrapping_sub(hole) & mask) {
+                self.entries[hole] = entry;
+                hole = at;
+            }
+        }
+        self.entries[hole] = EMPTY;
+        self.count -= 1;
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// Hint that `target` will be read soon.
+#[inline(always)]
+pub fn prefetch<T>(target: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch has no architectural effect, and the reference is valid anyway.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(target).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = target;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behaves_like_a_map_under_churn() {
+        let mut index = FlatIndex::default();
+        let mut truth = std::collections::BTreeMap::new();
+        let mut state = 1u64;
+        for step in 0..200_000u32 {
+            state = mix(state.wrapping_add(u64::from(step)));
+            let key = state % 5_000;
+            match truth.remove(&key) {
+                Some(slot) => index.remove(mix(key), slot),
+                None => {
+                    truth.insert(key, step);
+                    index.insert(mix(key), step);
+                }
+            }
+            assert_eq!(index.len(), truth.len());
+            let probe = mix(state) % 5_000;
+            let expected = truth.get(&probe).copied();
+            assert_eq!(index.find(mix(probe), |slot| Some(slot) == expected), expected);
+        }
+    }
+}

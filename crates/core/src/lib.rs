@@ -1,0 +1,26 @@
+//! Tradepit's engine: a pure function of the journal. Frames in, events out.
+//!
+//! No clock, no randomness, no environment, no file, no socket. Behaviour: `docs/rules.md`;
+//! records: `schema/records.toml`. Map: `frame` cuts and checks journal bytes, `engine` holds the
+//! state and runs commands (`place`, `replace`, `cancel`, `admin`), `book` orders prices, `ledger`
+//! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
+//! `history` is a bounded view of the events for reads.
+
+pub mod book;
+pub mod engine;
+pub mod event;
+pub mod frame;
+pub mod history;
+pub mod index;
+pub mod keys;
+pub mod ledger;
+pub mod orders;
+pub mod queries;
+pub mod snapshot;
+pub mod wire;
+
+mod admin;
+mod cancel;
+mod matching;
+mod place;
+mod replace;

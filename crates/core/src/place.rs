@@ -1,0 +1,379 @@
+//! PLACE_ORDER: the checks in their documented order (rulebook section 4), then matching.
+
+use crate::engine::{DAY_NS, Done, Engine, Instrument, Outcome, Reject, side_index};
+use crate::ledger::{BALANCE_MAX, fee};
+use crate::matching::Taker;
+use crate::orders::{NONE, Order};
+use crate::wire::*;
+
+const ALLOWED_OPTIONS: u8 = option::POST_ONLY | option::POST_ONLY_REPRICE | option::REDUCE_ONLY | option::PRICE;
+const POST_ONLY_ANY: u8 = option::POST_ONLY | option::POST_ONLY_REPRICE;
+
+/// May the rest of an order with this time in force stand on the book?
+#[inline(always)]
+pub(crate) const fn may_rest(time_in_force: u8) -> bool {
+    time_in_force >= TimeInForce::Gtc as u8 && time_in_force <= TimeInForce::Gtd as u8
+}
+
+/// Rule 7: do the options of an order go together?
+#[inline(always)]
+fn is_valid_combination(c: &PlaceOrder) -> bool {
+    let is_limit = c.order_type == OrderType::Limit as u8;
+    let is_market = c.order_type == OrderType::Market as u8;
+    let takes_at_once = c.time_in_force == TimeInForce::Ioc as u8 || c.time_in_force == TimeInForce::Fok as u8;
+    let post_only = c.options & POST_ONLY_ANY;
+    (c.side == Side::Buy as u8 || c.side == Side::Sell as u8)
+        && (is_limit || is_market)
+        && (takes_at_once || (is_limit && may_rest(c.time_in_force)))
+        && (post_only == 0 || (post_only != POST_ONLY_ANY && is_limit && may_rest(c.time_in_force)))
+        && c.self_trade_prevention <= SelfTradePrevention::Decrement as u8
+        && c.display_quantity == 0
+        && c.stop_price == 0
+        && (is_limit || c.options & option::PRICE != 0 || c.price == 0)
+        && c.options & !ALLOWED_OPTIONS == 0
+}
+
+/// price * quantity * unit in minor units of the quote asset, when a hold for it is representable.
+#[inline(always)]
+pub(crate) fn value(price: i64, quantity: i64, unit: i64) -> Option<i64> {
+    let value = price.checked_mul(quantity)?.checked_mul(unit)?;
+    (value <= i64::MAX / 2).then_some(value)
+}
+
+impl Instrument {
+    /// Rule 10.
+    #[inline(always)]
+    pub(crate) fn check_quantity_min(&self, quantity: i64) -> Result<(), Reject> {
+        if quantity < self.quantity_min {
+            return Err(Reject::bound(RejectReason::MinQuantity, quantity, self.quantity_min));
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(crate) fn check_quantity_max(&self, quantity: i64) -> Result<(), Reject> {
+        if quantity > self.quantity_max {
+            return Err(Reject::bound(RejectReason::MaxQuantity, quantity, self.quantity_max));
+        }
+        Ok(())
+    }
+
+    /// Rule 11 for a limit price; `None` for a market order, of which only the size is checked.
+    #[inline(always)]
+    pub(crate) fn check_value(&self, price: Option<i64>, quantity: i64) -> Result<(), Reject> {
+        if let Some(price) = price {
+            match value(price, quantity, self.unit) {
+                Some(value) if self.value_max == 0 || value <= self.value_max => {}
+                _ => return Err(RejectReason::MaxValue.into()),
+            }
+        }
+        match quantity.checked_mul(self.lot) {
+            Some(amount) if amount <= BALANCE_MAX => Ok(()),
+            _ => Err(RejectReason::MaxValue.into()),
+        }
+    }
+
+    /// Largest distance from the collar's reference, or None without a collar.
+    fn collar(&self) -> Option<(i64, i64)> {
+        let reference = self.collar_reference();
+        if self.collar_ppm == 0 || reference == 0 {
+            return None;
+        }
+        let width = i128::from(reference) * i128::from(self.collar_ppm) / 1_000_000;
+        Some((reference, width as i64))
+    }
+
+    /// Rule 13 for a limit price.
+    #[inline(always)]
+    pub(crate) fn check_collar(&self, price: i64) -> Result<(), Reject> {
+        let Some((reference, width)) = self.collar() else { return Ok(()) };
+        if price.abs_diff(reference) > width as u64 {
+            let nearest = if price > reference { reference.saturating_add(width) } else { reference - width };
+            return Err(Reject::bound(RejectReason::PriceCollar, price, nearest));
+        }
+        Ok(())
+    }
+
+    /// Rule 13 for a market order: its limit price, tightened to the collar.
+    fn market_limit(&self, is_buy: bool, protection: Option<i64>) -> i64 {
+        let unbounded = if is_buy { i64::MAX } else { 1 };
+        let limit = protection.unwrap_or(unbounded);
+        match self.collar() {
+            None => limit,
+            Some((reference, width)) if is_buy => limit.min(reference.saturating_add(width)),
+            Some((reference, width)) => limit.max((reference - width).max(1)),
+        }
+    }
+
+    /// Rule 17: the price at which a post-only order may rest.
+    #[inline(always)]
+    pub(crate) fn post_only_price(&self, side: u8, options: u8, price: i64) -> Result<i64, Reject> {
+        if options & POST_ONLY_ANY == 0 {
+            return Ok(price);
+        }
+        let opposite = &self.sides[1 - side_index(side)];
+        let Some(best) = opposite.best() else { return Ok(price) };
+        let is_buy = side == Side::Buy as u8;
+        if (is_buy && price < best.price) || (!is_buy && price > best.price) {
+            return Ok(price);
+        }
+        let moved = if is_buy { best.price - 1 } else { best.price.saturating_add(1) };
+        if options & option::POST_ONLY_REPRICE == 0 || moved <= 0 {
+            return Err(Reject::bound(RejectReason::PostOnlyWouldTake, price, best.price));
+        }
+        Ok(moved)
+    }
+
+    /// What an order of this side, price and size sets aside, in its asset.
+    #[inline(always)]
+    pub(crate) fn hold(&self, side: u8, price: i64, quantity: i64, fees: u16) -> i64 {
+        if side == Side::Sell as u8 {
+            return quantity * self.lot;
+        }
+        let notional = price * quantity * self.unit;
+        let (maker, taker) = self.fee_schedules[fees as usize];
+        notional + fee(notional, maker.max(taker).max(0))
+    }
+
+    #[inline(always)]
+    pub(crate) fn paid_asset(&self, side: u8) -> u32 {
+        if side == Side::Buy as u8 { self.quote_asset } else { self.base_asset }
+    }
+}
+
+impl Engine {
+    /// The instrument, if it exists and was not removed.
+    #[inline(always)]
+    pub(crate) fn known_instrument(&self, number: u32) -> Result<usize, RejectReason> {
+        let index = (number as usize).wrapping_sub(1);
+        match self.instruments.get(index) {
+            Some(instrument) if !instrument.is_removed() => Ok(index),
+            _ => Err(RejectReason::UnknownInstrument),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn check_account_state(&self, account: u32) -> Result<(), RejectReason> {
+        let state = self.ledger.account(account).state;
+        if state == AccountState::Active as u8 {
+            Ok(())
+        } else if state == AccountState::Suspended as u8 {
+            Err(RejectReason::AccountSuspended)
+        } else {
+            Err(RejectReason::AccountKilled)
+        }
+    }
+
+    /// Rule 15: how much an order could take off the position, resting ones of its kind included.
+    pub(crate) fn reduce_only_capacity(&self, account: u32, instrument: u32, side: u8) -> i64 {
+        let position = self.ledger.position(account, instrument);
+        let reducible = position.reducible(side == Side::Sell as u8);
+        if reducible == 0 {
+            return 0;
+        }
+        // All resting ones are on this side: they are gone as soon as the position flips.
+        (reducible - position.reduce_only).max(0)
+    }
+
+    /// Rule 16.
+    #[inline(always)]
+    pub(crate) fn check_position_limit(
+        &self,
+        account: u32,
+        instrument: u32,
+        side: u8,
+        quantity: i64,
+        without: i64,
+    ) -> Result<(), Reject> {
+        let position = self.ledger.position(account, instrument);
+        if position.limit == 0 {
+            return Ok(());
+        }
+        let reached = if side == Side::Buy as u8 {
+            position.net + position.open_buy - without + quantity
+        } else {
+            -position.net + position.open_sell - without + quantity
+        };
+        if reached > position.limit {
+            return Err(RejectReason::PositionLimit.into());
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(crate) fn check_funds(&self, account: u32, asset: u32, required: i64) -> Result<(), Reject> {
+        let available = self.ledger.available(account, asset);
+        if required > available {
+            return Err(Reject { reason: RejectReason::InsufficientFunds, asset, required, available });
+        }
+        Ok(())
+    }
+
+    fn expiry_of(&self, c: &PlaceOrder) -> Result<i64, RejectReason> {
+        if c.time_in_force == TimeInForce::Gtd as u8 {
+            return if c.expires_at > self.now { Ok(c.expires_at) } else { Err(RejectReason::InvalidExpiry) };
+        }
+        if c.expires_at != 0 {
+            return Err(RejectReason::InvalidExpiry);
+        }
+        if c.time_in_force == TimeInForce::Day as u8 {
+            return Ok((self.now / DAY_NS + 1) * DAY_NS);
+        }
+        Ok(0)
+    }
+
+    pub(crate) fn place(&mut self, account: u32, c: &PlaceOrder, text: Option<&str>) -> Outcome {
+        let taker = self.check_place(account, c)?;
+        let is_limit = c.order_type == OrderType::Limit as u8;
+        let order = Order {
+            id: self.sequence,
+            price: if is_limit { taker.limit } else { c.price },
+            leaves: taker.leaves,
+            quantity: taker.leaves,
+            account,
+            instrument: c.instrument,
+            key: NONE,
+            side: c.side,
+            order_type: c.order_type,
+            time_in_force: c.time_in_force,
+            self_trade_prevention: c.self_trade_prevention,
+            options: c.options,
+            fees: taker.fees,
+            expires_at: taker.expires_at,
+            created_at: self.now,
+            label: c.label,
+            text: NONE,
+            session: c.session,
+            ..Order::default()
+        };
+        let accepted = self.output.push(&OrderAccepted::default());
+        if let Some(text) = text {
+            let at = accepted * RECORD_BYTES + 1;
+            self.output.records[at] = record_flag::TEXT;
+            self.output.push_text(text);
+        }
+        let (quantity, price) = (order.quantity, order.price);
+        let finished = self.take(order, &taker, text);
+        self.output.replace(accepted, &OrderAccepted {
+            kind: EventKind::OrderAccepted as u8,
+            flags: if text.is_some() { record_flag::TEXT } else { 0 },
+            side: c.side,
+            order_type: c.order_type,
+            time_in_force: c.time_in_force,
+            self_trade_prevention: c.self_trade_prevention,
+            options: c.options,
+            status: finished.status as u8,
+            sequence: self.sequence,
+            account,
+            instrument: c.instrument,
+            order_id: self.sequence,
+            price,
+            quantity,
+            leaves: finished.leaves,
+            display_quantity: 0,
+            stop_price: 0,
+            expires_at: taker.expires_at,
+            time_ns: self.now,
+            trade_count: finished.trade_count,
+            session: c.session,
+            ..Default::default()
+        });
+        Ok(Done { resting: finished.resting, result: 0 })
+    }
+
+    /// Rules 3 to 18; what comes out is ready to trade.
+    #[inline(always)]
+    fn check_place(&self, account: u32, c: &PlaceOrder) -> Result<Taker, Reject> {
+        self.check_account_state(account)?;
+        let index = self.known_instrument(c.instrument)?;
+        let instrument = &self.instruments[index];
+        if c.definition_version != instrument.definition_version {
+            return Err(RejectReason::StaleDefinition.into());
+        }
+        if instrument.phase != Phase::Continuous as u8 {
+            return Err(RejectReason::NotTrading.into());
+        }
+        if !is_valid_combination(c) {
+            return Err(RejectReason::InvalidCombination.into());
+        }
+        let is_limit = c.order_type == OrderType::Limit as u8;
+        let is_buy = c.side == Side::Buy as u8;
+        if c.quantity <= 0 {
+            return Err(RejectReason::InvalidQuantity.into());
+        }
+        let given_price = (is_limit || c.options & option::PRICE != 0).then_some(c.price);
+        if given_price.is_some_and(|price| price <= 0) {
+            return Err(RejectReason::InvalidPrice.into());
+        }
+        instrument.check_quantity_min(c.quantity)?;
+        instrument.check_quantity_max(c.quantity)?;
+        instrument.check_value(is_limit.then_some(c.price), c.quantity)?;
+        let expires_at = self.expiry_of(c)?;
+        let mut limit = c.price;
+        if is_limit {
+            instrument.check_collar(c.price)?;
+        } else {
+            limit = instrument.market_limit(is_buy, given_price);
+        }
+        let entry = self.ledger.account(account);
+        let open_orders_max = entry.open_orders_max;
+        if may_rest(c.time_in_force) && open_orders_max != 0 && entry.open_orders >= open_orders_max {
+            return Err(RejectReason::OpenOrdersLimit.into());
+        }
+        let mut quantity = c.quantity;
+        if c.options & option::REDUCE_ONLY != 0 {
+            quantity = quantity.min(self.reduce_only_capacity(account, c.instrument, c.side));
+            if quantity == 0 {
+                return Err(RejectReason::ReduceOnly.into());
+            }
+        } else {
+            self.check_position_limit(account, c.instrument, c.side, quantity, 0)?;
+        }
+        if is_limit {
+            limit = instrument.post_only_price(c.side, c.options, limit)?;
+        }
+        let taker = Taker {
+            index,
+            is_buy,
+            limit,
+            leaves: quantity,
+            fees: instrument.fees,
+            expires_at,
+        };
+        let required = if is_limit || !is_buy {
+            instrument.hold(c.side, limit, quantity, instrument.fees)
+        } else {
+            self.market_buy_cost(&taker, account, c.self_trade_prevention)?
+        };
+        self.check_funds(account, instrument.paid_asset(c.side), required)?;
+        Ok(taker)
+    }
+
+    /// Set aside what a resting order could still pay, and count it among the open ones.
+    #[inline(always)]
+    pub(crate) fn take_hold(&mut self, slot: u32) {
+        self.change_hold(slot, self.orders[slot].leaves, 1);
+    }
+
+    #[inline(always)]
+    pub(crate) fn release_hold(&mut self, slot: u32) {
+        self.change_hold(slot, self.orders[slot].leaves, -1);
+    }
+
+    fn change_hold(&mut self, slot: u32, quantity: i64, sign: i64) {
+        let order = &self.orders[slot];
+        let (account, number, side) = (order.account, order.instrument, order.side);
+        let instrument = &self.instruments[number as usize - 1];
+        let amount = instrument.hold(side, order.price, quantity, order.fees);
+        let asset = instrument.paid_asset(side);
+        let balance = self.ledger.balance_mut(account, asset);
+        balance.held += sign * amount;
+        assert!(balance.held >= 0, "more released than held");
+        let position = self.ledger.position_mut(account, number);
+        if side == Side::Buy as u8 {
+            position.open_buy += sign * quantity;
+        } else {
+            position.open_sell += sign * quantity;
+        }
+    }
+}

@@ -1,0 +1,1 @@
+"""Tradepit: a complete electronic market."""
