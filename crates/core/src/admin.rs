@@ -1,9 +1,8 @@
-//! Definitions, accounts, money: what operators do (rulebook sections 10 and 11).
+//! Definitions and phases: what operators do to the market (rulebook sections 10 and 11).
 
 use crate::book::BookSide;
 use crate::engine::{Done, Engine, Instrument, Outcome, Reject};
-use crate::ledger::{Asset, BALANCE_MAX, CREDIT_MAX, Grant, Ledger};
-use crate::orders::NONE;
+use crate::ledger::Asset;
 use crate::wire::*;
 
 /// Largest order that an instrument may allow, in lots.
@@ -11,7 +10,6 @@ const QUANTITY_MAX: i64 = 1 << 40;
 /// Largest `lot` and `unit`, in minor units.
 const STEP_MAX: i128 = 1_000_000_000_000_000;
 const SCALE_MAX: u32 = 18;
-const NAME_BYTES_MAX: usize = 128;
 const PPM: u32 = 1_000_000;
 
 fn is_tradable_phase(phase: u8) -> bool {
@@ -32,15 +30,6 @@ fn whole_step(mantissa: u64, scale: u32, exponent: u64) -> Option<i64> {
         mantissa / divisor
     };
     (step > 0 && step <= STEP_MAX).then_some(step as i64)
-}
-
-fn is_account_id(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|b| (0x21..=0x7e).contains(&b))
-}
-
-/// The id in an OPEN_ACCOUNT's text, and the name after it.
-fn split_name(text: &str) -> (&str, &str) {
-    text.split_once('\u{1f}').unwrap_or((text, ""))
 }
 
 impl Engine {
@@ -92,11 +81,6 @@ impl Engine {
         self.expire();
     }
 
-    /// The account that an OPEN_ACCOUNT's text names, whatever became of the command; 0 = none.
-    pub(crate) fn opened_account(&self, text: Option<&str>) -> u32 {
-        text.and_then(|text| self.ledger.number_of(split_name(text).0)).unwrap_or(0)
-    }
-
     pub(crate) fn administer(
         &mut self,
         kind: CommandKind,
@@ -121,10 +105,13 @@ impl Engine {
             CommandKind::OpenAccount => self.open_account(header, text),
             _ if !self.ledger.exists(header.account) => Err(RejectReason::UnknownAccount.into()),
             CommandKind::SetAccountState => self.set_account_state(header.account, header.mode),
-            CommandKind::SetAccountLimits => {
-                self.set_account_limits(header.account, SetAccountLimits::from_bytes(record).open_orders_max)
+            CommandKind::SetAccountLimits => self.set_account_limits(
+                header.account,
+                SetAccountLimits::from_bytes(record).open_orders_max,
+            ),
+            CommandKind::SetPositionLimit => {
+                self.set_position_limit(&SetPositionLimit::from_bytes(record))
             }
-            CommandKind::SetPositionLimit => self.set_position_limit(&SetPositionLimit::from_bytes(record)),
             CommandKind::SetCredit => self.set_credit(&SetCredit::from_bytes(record)),
             CommandKind::Deposit => self.deposit(&Deposit::from_bytes(record)),
             CommandKind::Withdraw => self.withdraw(&Withdraw::from_bytes(record)),
@@ -136,7 +123,8 @@ impl Engine {
     fn define_asset(&mut self, c: &DefineAsset, code: &str) -> Outcome {
         let is_next = c.asset as usize == self.ledger.assets.len() + 1;
         let is_free = self.ledger.assets.iter().all(|asset| asset.code != code);
-        if !is_next || c.scale > SCALE_MAX || !(1..=16).contains(&code.chars().count()) || !is_free {
+        if !is_next || c.scale > SCALE_MAX || !(1..=16).contains(&code.chars().count()) || !is_free
+        {
             return Err(RejectReason::InvalidDefinition.into());
         }
         self.ledger.assets.push(Asset { code: code.into(), scale: c.scale, ..Asset::default() });
@@ -223,7 +211,8 @@ impl Engine {
 
     /// Has no account a position in it?
     fn is_flat(&self, instrument: u32) -> bool {
-        (1..=self.ledger.accounts.len() as u32).all(|a| self.ledger.position(a, instrument).net == 0)
+        (1..=self.ledger.accounts.len() as u32)
+            .all(|a| self.ledger.position(a, instrument).net == 0)
     }
 
     fn push_instrument_defined(&mut self, index: usize) {
@@ -371,252 +360,6 @@ impl Engine {
             ..Default::default()
         });
         Ok(Done::default())
-    }
-
-    fn open_account(&mut self, header: &CommandHeader, text: &str) -> Outcome {
-        let (id, name) = split_name(text);
-        if !is_account_id(id) || name.len() > NAME_BYTES_MAX {
-            return Err(RejectReason::InvalidAccountId.into());
-        }
-        if self.ledger.number_of(id).is_some() {
-            let tolerated = header.flags & record_flag::IF_ABSENT != 0;
-            return if tolerated { Ok(Done::default()) } else { Err(RejectReason::AccountExists.into()) };
-        }
-        let count = self.ledger.accounts.len() as u64;
-        if count >= self.parameters.accounts_max || count >= u64::from(u32::MAX - 1) {
-            return Err(RejectReason::TooManyAccounts.into());
-        }
-        let account_type = if header.mode == 0 { AccountType::Cash as u8 } else { header.mode };
-        if AccountType::from_number(account_type).is_none() {
-            return Err(RejectReason::InvalidCombination.into());
-        }
-        let starts = header.flags & record_flag::STARTING_BALANCES != 0;
-        if starts && self.ledger.starting_balances.values().any(|&amount| amount > BALANCE_MAX) {
-            return Err(RejectReason::BalanceOverflow.into());
-        }
-        let grant = if starts { self.current_grant() } else { NONE };
-        let account = Ledger::new_account(account_type, AccountState::Active as u8, grant);
-        let number = self.ledger.add_account(id, name, account);
-        self.output.push(&AccountOpened {
-            kind: EventKind::AccountOpened as u8,
-            flags: record_flag::TEXT,
-            status: account_type,
-            sequence: self.sequence,
-            account: number,
-            time_ns: self.now,
-            ..Default::default()
-        });
-        self.output.push_text(text);
-        if starts {
-            self.announce_grant(number, grant);
-        }
-        Ok(Done::default())
-    }
-
-    /// Index of the grant that stands for today's starting balances and reference prices.
-    fn current_grant(&mut self) -> u32 {
-        if self.ledger.grant_is_stale || self.ledger.grants.is_empty() {
-            self.ledger.grant_is_stale = false;
-            let amounts = self.ledger.starting_balances.iter();
-            let balances: Vec<_> = amounts.filter(|(_, a)| **a > 0).map(|(&asset, &a)| (asset, a)).collect();
-            let mut positions = Vec::new();
-            for &(asset, amount) in &balances {
-                if let Some(&number) = self.primary_instruments.get(&asset) {
-                    let instrument = &self.instruments[number as usize - 1];
-                    let lots = amount / instrument.lot;
-                    let cost = i128::from(lots) * i128::from(instrument.reference_price);
-                    positions.push((number, lots, cost));
-                }
-            }
-            positions.sort_unstable();
-            self.ledger.grants.push(Grant { balances, positions });
-        }
-        self.ledger.grants.len() as u32 - 1
-    }
-
-    fn announce_grant(&mut self, account: u32, grant: u32) {
-        for i in 0..self.ledger.grants[grant as usize].balances.len() {
-            let (asset, amount) = self.ledger.grants[grant as usize].balances[i];
-            self.ledger.asset_mut(asset).deposits += i128::from(amount);
-            self.push_funds_moved(CommandKind::OpenAccount, account, asset, 0, amount, amount);
-        }
-    }
-
-    fn push_funds_moved(
-        &mut self,
-        cause: CommandKind,
-        account: u32,
-        asset: u32,
-        counterpart: u32,
-        amount: i64,
-        balance: i64,
-    ) {
-        self.output.push(&FundsMoved {
-            kind: EventKind::FundsMoved as u8,
-            status: cause as u8,
-            sequence: self.sequence,
-            account,
-            asset,
-            counterpart,
-            amount,
-            balance,
-            time_ns: self.now,
-            ..Default::default()
-        });
-    }
-
-    fn set_account_state(&mut self, account: u32, state: u8) -> Outcome {
-        if AccountState::from_number(state).is_none() {
-            return Err(RejectReason::InvalidCombination.into());
-        }
-        self.ledger.account_mut(account).state = state;
-        self.output.push(&AccountStateChanged {
-            kind: EventKind::AccountStateChanged as u8,
-            status: state,
-            sequence: self.sequence,
-            account,
-            ..Default::default()
-        });
-        let mut done = Done::default();
-        if state == AccountState::Killed as u8 {
-            let slots = self.matching_orders(account, 0, 0);
-            self.cancel_all(&slots, CloseReason::Kill);
-            self.push_mass_cancelled(account, 0, 0, slots.len());
-            done.result = slots.len() as u32;
-        }
-        Ok(done)
-    }
-
-    fn limits_changed(&mut self, kind: CommandKind, account: u32, event: AccountLimitsChanged) -> Outcome {
-        self.output.push(&AccountLimitsChanged {
-            kind: EventKind::AccountLimitsChanged as u8,
-            sequence: self.sequence,
-            account,
-            limit_kind: kind as u32,
-            ..event
-        });
-        Ok(Done::default())
-    }
-
-    fn set_account_limits(&mut self, account: u32, open_orders_max: u32) -> Outcome {
-        self.ledger.account_mut(account).open_orders_max = open_orders_max;
-        let event = AccountLimitsChanged { open_orders_max: open_orders_max.into(), ..Default::default() };
-        self.limits_changed(CommandKind::SetAccountLimits, account, event)
-    }
-
-    fn set_position_limit(&mut self, c: &SetPositionLimit) -> Outcome {
-        self.known_instrument(c.instrument)?;
-        if !(0..=BALANCE_MAX).contains(&c.position_max) {
-            return Err(RejectReason::InvalidLimit.into());
-        }
-        self.ledger.position_mut(c.account, c.instrument).limit = c.position_max;
-        let event = AccountLimitsChanged {
-            instrument: c.instrument,
-            position_max: c.position_max,
-            ..Default::default()
-        };
-        self.limits_changed(CommandKind::SetPositionLimit, c.account, event)
-    }
-
-    fn set_credit(&mut self, c: &SetCredit) -> Outcome {
-        if c.asset != 0 && !self.ledger.knows_asset(c.asset) {
-            return Err(RejectReason::UnknownAsset.into());
-        }
-        if !(0..=CREDIT_MAX).contains(&c.credit) {
-            return Err(RejectReason::InvalidLimit.into());
-        }
-        let account = self.ledger.account_mut(c.account);
-        if account.account_type != AccountType::Credit as u8 {
-            return Err(RejectReason::NotCreditAccount.into());
-        }
-        if c.asset == 0 {
-            account.credit = c.credit;
-            account.credits = None;
-        } else {
-            account.credits.get_or_insert_default().insert(c.asset, c.credit);
-        }
-        let event = AccountLimitsChanged { credit: c.credit, asset: c.asset, ..Default::default() };
-        self.limits_changed(CommandKind::SetCredit, c.account, event)
-    }
-
-    fn check_amount(&self, asset: u32, amount: i64) -> Result<(), Reject> {
-        if !self.ledger.knows_asset(asset) {
-            return Err(RejectReason::UnknownAsset.into());
-        }
-        if amount <= 0 {
-            return Err(RejectReason::InvalidAmount.into());
-        }
-        Ok(())
-    }
-
-    /// Would the account's balance stay representable with this much more?
-    fn check_room(&self, account: u32, asset: u32, amount: i64) -> Result<(), Reject> {
-        let total = i128::from(self.ledger.balance(account, asset).total) + i128::from(amount);
-        if total.abs() > i128::from(BALANCE_MAX) {
-            return Err(RejectReason::BalanceOverflow.into());
-        }
-        Ok(())
-    }
-
-    fn deposit(&mut self, c: &Deposit) -> Outcome {
-        self.check_amount(c.asset, c.amount)?;
-        self.check_room(c.account, c.asset, c.amount)?;
-        self.ledger.asset_mut(c.asset).deposits += i128::from(c.amount);
-        self.move_funds(CommandKind::Deposit, c.account, c.asset, 0, c.amount);
-        self.shrink_after_move(c.account, c.asset);
-        Ok(Done::default())
-    }
-
-    fn withdraw(&mut self, c: &Withdraw) -> Outcome {
-        self.check_amount(c.asset, c.amount)?;
-        self.check_funds(c.account, c.asset, c.amount)?;
-        self.check_room(c.account, c.asset, -c.amount)?;
-        self.ledger.asset_mut(c.asset).withdrawals += i128::from(c.amount);
-        self.move_funds(CommandKind::Withdraw, c.account, c.asset, 0, -c.amount);
-        self.shrink_after_move(c.account, c.asset);
-        Ok(Done::default())
-    }
-
-    fn transfer(&mut self, c: &Transfer) -> Outcome {
-        if !self.ledger.exists(c.to_account) {
-            return Err(RejectReason::UnknownAccount.into());
-        }
-        self.check_amount(c.asset, c.amount)?;
-        if c.to_account == c.account {
-            return Err(RejectReason::SameAccount.into());
-        }
-        self.check_funds(c.account, c.asset, c.amount)?;
-        self.check_room(c.account, c.asset, -c.amount)?;
-        self.check_room(c.to_account, c.asset, c.amount)?;
-        self.move_funds(CommandKind::Transfer, c.account, c.asset, c.to_account, -c.amount);
-        self.move_funds(CommandKind::Transfer, c.to_account, c.asset, c.account, c.amount);
-        self.shrink_after_move(c.account, c.asset);
-        self.shrink_after_move(c.to_account, c.asset);
-        Ok(Done::default())
-    }
-
-    /// Change a balance and the position that its coins are counted in; with its event.
-    fn move_funds(&mut self, cause: CommandKind, account: u32, asset: u32, counterpart: u32, amount: i64) {
-        let balance = self.ledger.balance_mut(account, asset);
-        balance.total += amount;
-        let total = balance.total;
-        if let Some(&number) = self.primary_instruments.get(&asset) {
-            let instrument = &self.instruments[number as usize - 1];
-            let (lots, reference) = (amount / instrument.lot, instrument.reference_price);
-            let position = self.ledger.position_mut(account, number);
-            if lots > 0 {
-                position.trade(lots, reference);
-            } else {
-                position.withdraw(-lots);
-            }
-        }
-        self.push_funds_moved(cause, account, asset, counterpart, amount, total);
-    }
-
-    fn shrink_after_move(&mut self, account: u32, asset: u32) {
-        if let Some(&number) = self.primary_instruments.get(&asset) {
-            self.shrink_reduce_only(account, number);
-        }
     }
 }
 

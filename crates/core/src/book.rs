@@ -185,8 +185,8 @@ impl Ladder {
             path[reached - 1] = node.children[i];
             reached -= 1;
         }
-        for height in reached..DEPTH {
-            let node = &self.nodes[path[height] as usize];
+        for (height, &node) in path.iter().enumerate().skip(reached) {
+            let node = &self.nodes[node as usize];
             let i = digit(price, height);
             let higher = node.bits & (u64::MAX << i) & !(1 << i);
             if higher != 0 {
@@ -213,8 +213,8 @@ impl Ladder {
             path[reached - 1] = node.children[i];
             reached -= 1;
         }
-        for height in reached..DEPTH {
-            let node = &self.nodes[path[height] as usize];
+        for (height, &node) in path.iter().enumerate().skip(reached) {
+            let node = &self.nodes[node as usize];
             let lower = node.bits & !(u64::MAX << digit(price, height));
             if lower != 0 {
                 let child = node.children[63 - lower.leading_zeros() as usize];
@@ -340,7 +340,8 @@ impl BookSide {
         };
         self.ladder.insert(price, slot);
         self.level_count += 1;
-        if self.best == NONE || self.at_least_as_good(price, self.levels[self.best as usize].price) {
+        if self.best == NONE || self.at_least_as_good(price, self.levels[self.best as usize].price)
+        {
             self.best = slot;
         }
         slot
@@ -373,7 +374,8 @@ impl BookSide {
     fn remove_level(&mut self, slot: u32) {
         let price = self.levels[slot as usize].price;
         if slot == self.best {
-            let next = if self.is_bids { self.ladder.below(price) } else { self.ladder.above(price) };
+            let next =
+                if self.is_bids { self.ladder.below(price) } else { self.ladder.above(price) };
             self.best = next.unwrap_or(NONE);
         }
         self.ladder.remove(price);

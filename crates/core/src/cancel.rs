@@ -63,7 +63,13 @@ impl Engine {
         }
     }
 
-    pub(crate) fn push_mass_cancelled(&mut self, account: u32, instrument: u32, side: u8, count: usize) {
+    pub(crate) fn push_mass_cancelled(
+        &mut self,
+        account: u32,
+        instrument: u32,
+        side: u8,
+        count: usize,
+    ) {
         self.output.push(&MassCancelled {
             kind: EventKind::MassCancelled as u8,
             side,
@@ -75,12 +81,18 @@ impl Engine {
         });
     }
 
-    pub(crate) fn cancel_by_key(&mut self, header: &CommandHeader, command: &CancelByKey) -> Outcome {
+    pub(crate) fn cancel_by_key(
+        &mut self,
+        header: &CommandHeader,
+        command: &CancelByKey,
+    ) -> Outcome {
         let (account, low, high) = (header.account, command.target_low, command.target_high);
         let target = match self.keys.find(account, low, high) {
             Some(entry) => self.live_order_of_key(entry),
             None => {
-                let labelled = self.account_orders(account).find(|&slot| self.orders[slot].label == low && low != 0);
+                let labelled = self
+                    .account_orders(account)
+                    .find(|&slot| self.orders[slot].label == low && low != 0);
                 if labelled.is_none() {
                     let own = usize::from(header.flags & record_flag::KEY != 0);
                     self.leave_tombstone(account, low, high, own)?;
@@ -104,7 +116,13 @@ impl Engine {
         self.orders.find(key.sequence)
     }
 
-    fn leave_tombstone(&mut self, account: u32, low: u64, high: u64, own: usize) -> Result<(), RejectReason> {
+    fn leave_tombstone(
+        &mut self,
+        account: u32,
+        low: u64,
+        high: u64,
+        own: usize,
+    ) -> Result<(), RejectReason> {
         if (self.keys.len() + own) as u64 >= self.parameters.key_capacity {
             return Err(RejectReason::KeysExhausted);
         }

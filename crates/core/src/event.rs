@@ -42,7 +42,8 @@ impl Output {
     /// Text of the event just appended, which carries flag TEXT.
     pub fn push_text(&mut self, text: &str) {
         debug_assert!(self.records[self.records.len() - RECORD_BYTES + 1] & record_flag::TEXT != 0);
-        let length = u16::try_from(text.len()).expect("texts come from frames, whose lengths are u16");
+        let length =
+            u16::try_from(text.len()).expect("texts come from frames, whose lengths are u16");
         self.texts.extend_from_slice(&length.to_le_bytes());
         self.texts.extend_from_slice(text.as_bytes());
     }

@@ -1,6 +1,8 @@
 //! Frames: cutting journal bytes into commands, and checking them.
 
-use crate::wire::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, RECORD_BYTES, SCHEMA_VERSION, Wire};
+use crate::wire::{
+    FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, RECORD_BYTES, SCHEMA_VERSION, Wire,
+};
 
 /// Why bytes are not a run of good frames. The names are part of the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

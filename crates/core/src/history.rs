@@ -120,12 +120,20 @@ impl History {
         for record in output.records.chunks_exact(RECORD_BYTES) {
             let text = if record[1] & record_flag::TEXT != 0 { texts.next_text() } else { None };
             match EventKind::from_number(record[0]) {
-                Some(EventKind::FrameApplied) => self.time_ns = FrameApplied::from_bytes(record).time_ns,
-                Some(EventKind::TimeJumped) => self.time_ns = TimeJumped::from_bytes(record).time_ns,
-                Some(EventKind::OrderAccepted) => self.accepted(&OrderAccepted::from_bytes(record), text),
+                Some(EventKind::FrameApplied) => {
+                    self.time_ns = FrameApplied::from_bytes(record).time_ns
+                }
+                Some(EventKind::TimeJumped) => {
+                    self.time_ns = TimeJumped::from_bytes(record).time_ns
+                }
+                Some(EventKind::OrderAccepted) => {
+                    self.accepted(&OrderAccepted::from_bytes(record), text)
+                }
                 Some(EventKind::OrderReplaced) => self.replaced(&OrderReplaced::from_bytes(record)),
                 Some(EventKind::Trade) => self.traded(&Trade::from_bytes(record)),
-                Some(EventKind::OrderCancelled) => self.cancelled(&OrderCancelled::from_bytes(record)),
+                Some(EventKind::OrderCancelled) => {
+                    self.cancelled(&OrderCancelled::from_bytes(record))
+                }
                 Some(EventKind::OrderReduced) => self.reduced(&OrderReduced::from_bytes(record)),
                 _ => {}
             }
@@ -283,9 +291,11 @@ impl History {
             order.filled += fill.trade.quantity;
             order.filled_value += i128::from(fill.trade.price) * i128::from(fill.trade.quantity);
         }
-        (order.price, order.quantity, order.leaves) = (change.price, change.quantity, change.leaves);
+        (order.price, order.quantity, order.leaves) =
+            (change.price, change.quantity, change.leaves);
         (order.status, order.updated_at) = (change.status, change.time_ns);
-        let ended = change.status == OrderStatus::Cancelled as u8 || change.status == OrderStatus::Expired as u8;
+        let ended = change.status == OrderStatus::Cancelled as u8
+            || change.status == OrderStatus::Expired as u8;
         if !ended {
             order.close_reason = 0;
         }
@@ -303,16 +313,28 @@ impl History {
         std::iter::from_fn(move || {
             let trade = *self.trade(next)?;
             let is_maker = trade.maker_order == order_id;
-            next = if is_maker { trade.previous_of_maker_order } else { trade.previous_of_taker_order };
+            next = if is_maker {
+                trade.previous_of_maker_order
+            } else {
+                trade.previous_of_taker_order
+            };
             Some(Fill { trade, is_maker })
         })
     }
 
     /// Newest first; 0 = any account.
-    pub fn orders(&self, account: u32, before_id: u64) -> Box<dyn Iterator<Item = &OrderView> + '_> {
+    pub fn orders(
+        &self,
+        account: u32,
+        before_id: u64,
+    ) -> Box<dyn Iterator<Item = &OrderView> + '_> {
         let before = move |id: u64| before_id == 0 || id < before_id;
         if account == 0 {
-            let end = if before_id == 0 { self.orders.len() } else { self.orders.partition_point(|o| o.id < before_id) };
+            let end = if before_id == 0 {
+                self.orders.len()
+            } else {
+                self.orders.partition_point(|o| o.id < before_id)
+            };
             return Box::new(self.orders.range(..end).rev());
         }
         let mut next = self.last_of_account.get(account as usize).map_or(0, |last| last.0);
@@ -350,7 +372,10 @@ impl History {
             };
             Some(trade)
         })
-        .filter(move |trade| (before_id == 0 || trade.id < before_id) && (instrument == 0 || trade.instrument == instrument))
+        .filter(move |trade| {
+            (before_id == 0 || trade.id < before_id)
+                && (instrument == 0 || trade.instrument == instrument)
+        })
     }
 
     pub fn counts(&self) -> (usize, usize) {
@@ -411,8 +436,25 @@ fn write_order(sink: &mut impl Sink, o: &OrderView) {
     }
     sink.u32(o.account);
     sink.u32(o.instrument);
-    sink.bytes(&[o.side, o.order_type, o.time_in_force, o.self_trade_prevention, o.options, o.status, o.close_reason]);
-    for v in [o.price, o.quantity, o.leaves, o.filled, o.expires_at, o.created_at, o.updated_at, o.first_quantity] {
+    sink.bytes(&[
+        o.side,
+        o.order_type,
+        o.time_in_force,
+        o.self_trade_prevention,
+        o.options,
+        o.status,
+        o.close_reason,
+    ]);
+    for v in [
+        o.price,
+        o.quantity,
+        o.leaves,
+        o.filled,
+        o.expires_at,
+        o.created_at,
+        o.updated_at,
+        o.first_quantity,
+    ] {
         sink.i64(v);
     }
     sink.i128(o.filled_value);

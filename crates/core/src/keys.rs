@@ -43,7 +43,13 @@ pub struct Keys {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), index: FlatIndex::default(), oldest: NONE, newest: NONE }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: FlatIndex::default(),
+            oldest: NONE,
+            newest: NONE,
+        }
     }
 }
 
@@ -54,7 +60,11 @@ const fn hash(account: u32, low: u64) -> u64 {
 
 impl Keys {
     pub fn with_capacity(count: usize) -> Self {
-        Self { slots: Vec::with_capacity(count), index: FlatIndex::with_capacity(count), ..Self::default() }
+        Self {
+            slots: Vec::with_capacity(count),
+            index: FlatIndex::with_capacity(count),
+            ..Self::default()
+        }
     }
 
     #[inline(always)]

@@ -196,9 +196,7 @@ impl Ledger {
 
     /// Number of the account with this id.
     pub fn number_of(&self, id: &str) -> Option<u32> {
-        self.ids
-            .find(hash_id(id), |slot| &*self.names[slot as usize].0 == id)
-            .map(|slot| slot + 1)
+        self.ids.find(hash_id(id), |slot| &*self.names[slot as usize].0 == id).map(|slot| slot + 1)
     }
 
     /// Add an account; its number is returned. The id must be new.
@@ -339,6 +337,9 @@ mod tests {
         position.fill(-10, 90);
         assert_eq!((position.net, position.cost, position.realised), (-4, -360, -20));
         position.fill(4, 80);
-        assert_eq!((position.net, position.cost, position.realised, position.version), (0, 0, 20, 4));
+        assert_eq!(
+            (position.net, position.cost, position.realised, position.version),
+            (0, 0, 20, 4)
+        );
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! No clock, no randomness, no environment, no file, no socket. Behaviour: `docs/rules.md`;
 //! records: `schema/records.toml`. Map: `frame` cuts and checks journal bytes, `engine` holds the
-//! state and runs commands (`place`, `replace`, `cancel`, `admin`), `book` orders prices, `ledger`
+//! state and runs commands (`keyed`, `place`, `matching`, `replace`, `cancel`, `admin`,
+//! `accounts`), `book` orders prices, `ledger`
 //! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
 //! `history` is a bounded view of the events for reads.
 
@@ -17,10 +18,13 @@ pub mod ledger;
 pub mod orders;
 pub mod queries;
 pub mod snapshot;
+#[rustfmt::skip]
 pub mod wire;
 
+mod accounts;
 mod admin;
 mod cancel;
+mod keyed;
 mod matching;
 mod place;
 mod replace;

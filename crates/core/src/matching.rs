@@ -61,14 +61,19 @@ impl Engine {
     /// `take` up to the point where what remains would rest.
     #[inline]
     pub(crate) fn take_without_resting(&mut self, order: &mut Order, taker: &Taker) -> Finished {
-        let opposite_was_empty = self.instruments[taker.index].sides[taker.is_buy as usize].best().is_none();
+        let opposite_was_empty =
+            self.instruments[taker.index].sides[taker.is_buy as usize].best().is_none();
         if order.time_in_force == TimeInForce::Fok as u8 && !self.could_fill(order, taker) {
             return self.end_unfilled(order, CloseReason::FokUnfillable, 0);
         }
         let sweep = self.sweep(order, taker.limit);
         if order.leaves == 0 {
             // Self-trade prevention may have taken the last of it: then its total fell as well.
-            let status = if sweep.stop == Stop::SelfTrade { OrderStatus::Cancelled } else { OrderStatus::Filled };
+            let status = if sweep.stop == Stop::SelfTrade {
+                OrderStatus::Cancelled
+            } else {
+                OrderStatus::Filled
+            };
             return Finished { status, leaves: 0, trade_count: sweep.trade_count, resting: None };
         }
         if sweep.stop == Stop::SelfTrade {
@@ -120,7 +125,8 @@ impl Engine {
     /// Hold, queue and reduce-only count of an order that is in the slab.
     pub(crate) fn enter_book(&mut self, slot: u32) {
         self.take_hold(slot);
-        let (instrument, side) = (self.orders[slot].instrument as usize - 1, self.orders[slot].side);
+        let (instrument, side) =
+            (self.orders[slot].instrument as usize - 1, self.orders[slot].side);
         self.instruments[instrument].sides[side_index(side)].push(&mut self.orders, slot);
         if self.orders[slot].options & option::REDUCE_ONLY != 0 {
             self.note_reduce_only(slot, self.orders[slot].leaves, 1);
@@ -181,7 +187,14 @@ impl Engine {
         self.shrink(maker, by, CloseReason::SelfTrade);
         if taker.leaves == by {
             let cancelled = OrderStatus::Cancelled;
-            let event = cancelled_event(self.sequence, self.now, taker, by, cancelled, CloseReason::SelfTrade);
+            let event = cancelled_event(
+                self.sequence,
+                self.now,
+                taker,
+                by,
+                cancelled,
+                CloseReason::SelfTrade,
+            );
             self.output.push(&event);
         }
         taker.leaves -= by;
@@ -287,7 +300,8 @@ impl Engine {
 
         let ledger = &mut self.ledger;
         let sign = if maker_buys { 1 } else { -1 };
-        let (maker_money, taker_money) = (-sign * notional - maker_fee, sign * notional - taker_fee);
+        let (maker_money, taker_money) =
+            (-sign * notional - maker_fee, sign * notional - taker_fee);
         let paid = ledger.balance_mut(maker_account, if maker_buys { quote } else { base });
         paid.held -= held;
         assert!(paid.held >= 0, "more released than held");
@@ -348,7 +362,8 @@ impl Engine {
                 let order = &self.orders[slot];
                 order.options & option::REDUCE_ONLY != 0 && order.level != NONE
             });
-            let mut excess = slots.iter().map(|&slot| self.orders[slot].leaves).sum::<i64>() - capacity;
+            let mut excess =
+                slots.iter().map(|&slot| self.orders[slot].leaves).sum::<i64>() - capacity;
             while excess > 0 {
                 let slot = slots.pop().expect("the excess is made of these orders");
                 let by = excess.min(self.orders[slot].leaves);
@@ -383,20 +398,26 @@ impl Engine {
 
     /// Resting orders that a taker with this limit price could meet, in priority order.
     fn walk<'a>(&'a self, side: &'a BookSide, limit: i64) -> impl Iterator<Item = u32> + 'a {
-        side.levels()
-            .take_while(move |level| side.at_least_as_good(level.price, limit))
-            .flat_map(|level| {
+        side.levels().take_while(move |level| side.at_least_as_good(level.price, limit)).flat_map(
+            |level| {
                 std::iter::successors(Some(level.head), |&slot| {
                     let next = self.orders[slot].next;
                     (next != NONE).then_some(next)
                 })
-            })
+            },
+        )
     }
 
     /// The most that a market buy could have to pay, fees included (section 6).
-    pub(crate) fn market_buy_cost(&self, taker: &Taker, account: u32, prevention: u8) -> Result<i64, Reject> {
+    pub(crate) fn market_buy_cost(
+        &self,
+        taker: &Taker,
+        account: u32,
+        prevention: u8,
+    ) -> Result<i64, Reject> {
         let instrument = &self.instruments[taker.index];
-        let notional = |slot: u32, lots: i64| i128::from(self.orders[slot].price * lots * instrument.unit);
+        let notional =
+            |slot: u32, lots: i64| i128::from(self.orders[slot].price * lots * instrument.unit);
         let mut wanted = taker.leaves;
         let mut cost = 0i128;
         let mut passed_over = Vec::new();

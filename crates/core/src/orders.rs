@@ -60,7 +60,11 @@ pub struct Orders {
 
 impl Orders {
     pub fn with_capacity(count: usize) -> Self {
-        Self { slots: Vec::with_capacity(count), free: Vec::new(), by_id: FlatIndex::with_capacity(count) }
+        Self {
+            slots: Vec::with_capacity(count),
+            free: Vec::new(),
+            by_id: FlatIndex::with_capacity(count),
+        }
     }
 
     #[inline]

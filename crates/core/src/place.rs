@@ -6,7 +6,8 @@ use crate::matching::Taker;
 use crate::orders::{NONE, Order};
 use crate::wire::*;
 
-const ALLOWED_OPTIONS: u8 = option::POST_ONLY | option::POST_ONLY_REPRICE | option::REDUCE_ONLY | option::PRICE;
+const ALLOWED_OPTIONS: u8 =
+    option::POST_ONLY | option::POST_ONLY_REPRICE | option::REDUCE_ONLY | option::PRICE;
 const POST_ONLY_ANY: u8 = option::POST_ONLY | option::POST_ONLY_REPRICE;
 
 /// May the rest of an order with this time in force stand on the book?
@@ -20,7 +21,8 @@ pub(crate) const fn may_rest(time_in_force: u8) -> bool {
 fn is_valid_combination(c: &PlaceOrder) -> bool {
     let is_limit = c.order_type == OrderType::Limit as u8;
     let is_market = c.order_type == OrderType::Market as u8;
-    let takes_at_once = c.time_in_force == TimeInForce::Ioc as u8 || c.time_in_force == TimeInForce::Fok as u8;
+    let takes_at_once =
+        c.time_in_force == TimeInForce::Ioc as u8 || c.time_in_force == TimeInForce::Fok as u8;
     let post_only = c.options & POST_ONLY_ANY;
     (c.side == Side::Buy as u8 || c.side == Side::Sell as u8)
         && (is_limit || is_market)
@@ -88,7 +90,8 @@ impl Instrument {
     pub(crate) fn check_collar(&self, price: i64) -> Result<(), Reject> {
         let Some((reference, width)) = self.collar() else { return Ok(()) };
         if price.abs_diff(reference) > width as u64 {
-            let nearest = if price > reference { reference.saturating_add(width) } else { reference - width };
+            let nearest =
+                if price > reference { reference.saturating_add(width) } else { reference - width };
             return Err(Reject::bound(RejectReason::PriceCollar, price, nearest));
         }
         Ok(())
@@ -201,17 +204,31 @@ impl Engine {
     }
 
     #[inline(always)]
-    pub(crate) fn check_funds(&self, account: u32, asset: u32, required: i64) -> Result<(), Reject> {
+    pub(crate) fn check_funds(
+        &self,
+        account: u32,
+        asset: u32,
+        required: i64,
+    ) -> Result<(), Reject> {
         let available = self.ledger.available(account, asset);
         if required > available {
-            return Err(Reject { reason: RejectReason::InsufficientFunds, asset, required, available });
+            return Err(Reject {
+                reason: RejectReason::InsufficientFunds,
+                asset,
+                required,
+                available,
+            });
         }
         Ok(())
     }
 
     fn expiry_of(&self, c: &PlaceOrder) -> Result<i64, RejectReason> {
         if c.time_in_force == TimeInForce::Gtd as u8 {
-            return if c.expires_at > self.now { Ok(c.expires_at) } else { Err(RejectReason::InvalidExpiry) };
+            return if c.expires_at > self.now {
+                Ok(c.expires_at)
+            } else {
+                Err(RejectReason::InvalidExpiry)
+            };
         }
         if c.expires_at != 0 {
             return Err(RejectReason::InvalidExpiry);
@@ -254,30 +271,32 @@ impl Engine {
         }
         let (quantity, price) = (order.quantity, order.price);
         let finished = self.take(order, &taker, text);
-        self.output.replace(accepted, &OrderAccepted {
-            kind: EventKind::OrderAccepted as u8,
-            flags: if text.is_some() { record_flag::TEXT } else { 0 },
-            side: c.side,
-            order_type: c.order_type,
-            time_in_force: c.time_in_force,
-            self_trade_prevention: c.self_trade_prevention,
-            options: c.options,
-            status: finished.status as u8,
-            sequence: self.sequence,
-            account,
-            instrument: c.instrument,
-            order_id: self.sequence,
-            price,
-            quantity,
-            leaves: finished.leaves,
-            display_quantity: 0,
-            stop_price: 0,
-            expires_at: taker.expires_at,
-            time_ns: self.now,
-            trade_count: finished.trade_count,
-            session: c.session,
-            ..Default::default()
-        });
+        self.output.replace(
+            accepted,
+            &OrderAccepted {
+                kind: EventKind::OrderAccepted as u8,
+                flags: if text.is_some() { record_flag::TEXT } else { 0 },
+                side: c.side,
+                order_type: c.order_type,
+                time_in_force: c.time_in_force,
+                self_trade_prevention: c.self_trade_prevention,
+                options: c.options,
+                status: finished.status as u8,
+                sequence: self.sequence,
+                account,
+                instrument: c.instrument,
+                order_id: self.sequence,
+                price,
+                quantity,
+                leaves: finished.leaves,
+                display_quantity: 0,
+                stop_price: 0,
+                expires_at: taker.expires_at,
+                time_ns: self.now,
+                trade_count: finished.trade_count,
+                session: c.session,
+            },
+        );
         Ok(Done { resting: finished.resting, result: 0 })
     }
 
@@ -317,7 +336,8 @@ impl Engine {
         }
         let entry = self.ledger.account(account);
         let open_orders_max = entry.open_orders_max;
-        if may_rest(c.time_in_force) && open_orders_max != 0 && entry.open_orders >= open_orders_max {
+        if may_rest(c.time_in_force) && open_orders_max != 0 && entry.open_orders >= open_orders_max
+        {
             return Err(RejectReason::OpenOrdersLimit.into());
         }
         let mut quantity = c.quantity;
@@ -332,14 +352,8 @@ impl Engine {
         if is_limit {
             limit = instrument.post_only_price(c.side, c.options, limit)?;
         }
-        let taker = Taker {
-            index,
-            is_buy,
-            limit,
-            leaves: quantity,
-            fees: instrument.fees,
-            expires_at,
-        };
+        let taker =
+            Taker { index, is_buy, limit, leaves: quantity, fees: instrument.fees, expires_at };
         let required = if is_limit || !is_buy {
             instrument.hold(c.side, limit, quantity, instrument.fees)
         } else {

@@ -14,7 +14,10 @@ impl Engine {
             return Vec::new();
         };
         let side = &instrument.sides[side_index(side)];
-        side.levels().take(levels).map(|level| (level.price, level.quantity, level.orders)).collect()
+        side.levels()
+            .take(levels)
+            .map(|level| (level.price, level.quantity, level.orders))
+            .collect()
     }
 
     /// (order id, price, leaves, account) in priority order.
@@ -89,10 +92,12 @@ impl Engine {
         let (low, high) = (hash as u64, (hash >> 64) as u64);
         if let Some(slot) = self.keys.find(account, low, high) {
             let entry = self.keys.get(slot);
-            let placed = entry.kind == crate::wire::CommandKind::PlaceOrder as u8 && entry.reason == 0;
+            let placed =
+                entry.kind == crate::wire::CommandKind::PlaceOrder as u8 && entry.reason == 0;
             return placed.then_some(entry.sequence);
         }
-        let labelled = self.account_orders(account).find(|&slot| self.orders[slot].label == low && low != 0);
+        let labelled =
+            self.account_orders(account).find(|&slot| self.orders[slot].label == low && low != 0);
         labelled.map(|slot| self.orders[slot].id)
     }
 
@@ -101,7 +106,9 @@ impl Engine {
         let entry = self.ledger.account(account);
         let mut assets: Vec<u32> = entry.balances.iter().map(|b| b.asset).collect();
         if entry.grant != NONE {
-            assets.extend(self.ledger.grants[entry.grant as usize].balances.iter().map(|(asset, _)| *asset));
+            assets.extend(
+                self.ledger.grants[entry.grant as usize].balances.iter().map(|(asset, _)| *asset),
+            );
         }
         assets.sort_unstable();
         assets.dedup();
@@ -113,18 +120,24 @@ impl Engine {
         let entry = self.ledger.account(account);
         let mut instruments: Vec<u32> = entry.positions.iter().map(|p| p.instrument).collect();
         if entry.grant != NONE {
-            instruments.extend(self.ledger.grants[entry.grant as usize].positions.iter().map(|(i, ..)| *i));
+            instruments.extend(
+                self.ledger.grants[entry.grant as usize].positions.iter().map(|(i, ..)| *i),
+            );
         }
         instruments.sort_unstable();
         instruments.dedup();
-        instruments.into_iter().map(|instrument| self.ledger.position(account, instrument)).collect()
+        instruments
+            .into_iter()
+            .map(|instrument| self.ledger.position(account, instrument))
+            .collect()
     }
 
     /// Deposits, withdrawals, sum of all balances (counted now), fees.
     pub fn asset_totals(&self, asset: u32) -> (i128, i128, i128, i128) {
         let a = &self.ledger.assets[asset as usize - 1];
         let accounts = 1..=self.ledger.accounts.len() as u32;
-        let sum = accounts.map(|account| i128::from(self.ledger.balance(account, asset).total)).sum();
+        let sum =
+            accounts.map(|account| i128::from(self.ledger.balance(account, asset).total)).sum();
         (a.deposits, a.withdrawals, sum, a.fees)
     }
 }

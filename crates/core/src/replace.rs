@@ -10,7 +10,8 @@ impl Engine {
         let slot = self.own_order(account, c.order_id)?;
         let order = self.orders[slot].clone();
         let instrument = &self.instruments[order.instrument as usize - 1];
-        if c.instrument != order.instrument || c.definition_version != instrument.definition_version {
+        if c.instrument != order.instrument || c.definition_version != instrument.definition_version
+        {
             return Err(RejectReason::StaleDefinition.into());
         }
         self.check_account_state(order.account)?;
@@ -140,7 +141,13 @@ impl Engine {
         Finished { resting: Some(slot), ..finished }
     }
 
-    fn replaced_event(&self, old: &Order, price: i64, quantity: i64, finished: &Finished) -> OrderReplaced {
+    fn replaced_event(
+        &self,
+        old: &Order,
+        price: i64,
+        quantity: i64,
+        finished: &Finished,
+    ) -> OrderReplaced {
         OrderReplaced {
             kind: EventKind::OrderReplaced as u8,
             side: old.side,

@@ -117,7 +117,10 @@ impl<'a> Source<'a> {
 impl Engine {
     /// 32 hex digits over the logical state.
     pub fn state_hash(&self) -> String {
-        let mut sink = HashSink { hasher: blake3::Hasher::new(), buffer: Vec::with_capacity(HASH_BUFFER_BYTES) };
+        let mut sink = HashSink {
+            hasher: blake3::Hasher::new(),
+            buffer: Vec::with_capacity(HASH_BUFFER_BYTES),
+        };
         self.write_state(&mut sink);
         sink.hasher.update(&sink.buffer);
         sink.hasher.finalize().to_hex()[..32].to_string()
@@ -203,7 +206,8 @@ impl Engine {
         sink.u32(order.account);
         sink.u32(order.session);
         sink.u32(u32::from(order.fees));
-        let shape = [order.order_type, order.time_in_force, order.self_trade_prevention, order.options];
+        let shape =
+            [order.order_type, order.time_in_force, order.self_trade_prevention, order.options];
         sink.bytes(&shape);
         sink.text(self.texts.get(order.text).unwrap_or(""));
         sink.u8(u8::from(order.text != NONE));
@@ -474,11 +478,26 @@ fn read_account(source: &mut Source<'_>) -> Read<Account> {
 fn write_instrument(sink: &mut impl Sink, i: &Instrument) {
     sink.text(&i.symbol);
     sink.u8(i.phase);
-    for v in [i.base_asset, i.quote_asset, i.tick_mantissa, i.tick_exponent, i.lot_mantissa, i.lot_exponent] {
+    for v in [
+        i.base_asset,
+        i.quote_asset,
+        i.tick_mantissa,
+        i.tick_exponent,
+        i.lot_mantissa,
+        i.lot_exponent,
+    ] {
         sink.u32(v);
     }
     sink.u32(i.definition_version);
-    for v in [i.lot, i.unit, i.quantity_min, i.quantity_max, i.value_max, i.reference_price, i.last_price] {
+    for v in [
+        i.lot,
+        i.unit,
+        i.quantity_min,
+        i.quantity_max,
+        i.value_max,
+        i.reference_price,
+        i.last_price,
+    ] {
         sink.i64(v);
     }
     sink.u32(i.collar_ppm);

@@ -8,8 +8,18 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tradepit_core::frame;
 
-pyo3::create_exception!(_native, EnginePanicked, PyException, "The engine panicked; its state must not be used.");
-pyo3::create_exception!(_native, FrameError, PyException, "Not a run of whole, well-formed, consecutive frames.");
+pyo3::create_exception!(
+    _native,
+    EnginePanicked,
+    PyException,
+    "The engine panicked; its state must not be used."
+);
+pyo3::create_exception!(
+    _native,
+    FrameError,
+    PyException,
+    "Not a run of whole, well-formed, consecutive frames."
+);
 
 /// What a call of `Replica.apply` caused.
 #[pyclass(frozen, module = "tradepit._native")]
@@ -50,7 +60,12 @@ unsafe fn as_slice(buffer: &PyBuffer<u8>) -> PyResult<&[u8]> {
 
 /// Check whole frames: lengths, crc, chain of crcs, dense sequences. Applies nothing.
 #[pyfunction]
-fn scan_frames(py: Python<'_>, buffer: PyBuffer<u8>, first_sequence: u64, previous_crc: u32) -> PyResult<Scan> {
+fn scan_frames(
+    py: Python<'_>,
+    buffer: PyBuffer<u8>,
+    first_sequence: u64,
+    previous_crc: u32,
+) -> PyResult<Scan> {
     // SAFETY: see `as_slice`.
     let bytes = unsafe { as_slice(&buffer)? };
     let found = py.detach(|| frame::scan(bytes, first_sequence, previous_crc));

@@ -17,6 +17,9 @@ use tradepit_core::wire::OrderStatus;
 const DETACH_BYTES_MIN: usize = 64 << 10;
 const SNAPSHOT_MAGIC: u64 = 0x3150_414e_5350_5454; // "TTPSNAP1"
 
+/// instrument, net, cost, realised, version, open_buy, open_sell, position_max
+type PositionRow = (u32, i64, i128, i128, u64, i64, i64, i64);
+
 #[pyclass(module = "tradepit._native")]
 pub struct Replica {
     engine: Engine,
@@ -26,8 +29,12 @@ pub struct Replica {
 fn frame_error(error: ApplyError) -> PyErr {
     let text = match error {
         ApplyError::Malformed { offset, problem } => format!("{} at byte {offset}", problem.name()),
-        ApplyError::SequenceGap { expected, found } => format!("expected sequence {expected}, found {found}"),
-        ApplyError::UnsupportedRules { version } => format!("rules version {version} is not known here"),
+        ApplyError::SequenceGap { expected, found } => {
+            format!("expected sequence {expected}, found {found}")
+        }
+        ApplyError::UnsupportedRules { version } => {
+            format!("rules version {version} is not known here")
+        }
     };
     FrameError::new_err(text)
 }
@@ -37,16 +44,41 @@ fn snapshot_error(problem: Problem) -> PyErr {
 }
 
 fn order_tuple<'py>(py: Python<'py>, o: &OrderView) -> PyResult<Bound<'py, PyTuple>> {
-    let head = (o.id, o.account, o.instrument, o.side, o.order_type, o.time_in_force, o.self_trade_prevention, o.options, o.status, o.close_reason)
+    let head = (
+        o.id,
+        o.account,
+        o.instrument,
+        o.side,
+        o.order_type,
+        o.time_in_force,
+        o.self_trade_prevention,
+        o.options,
+        o.status,
+        o.close_reason,
+    )
         .into_pyobject(py)?;
-    let tail = (o.price, o.quantity, o.leaves, o.filled, o.filled_value, o.expires_at, o.created_at, o.updated_at, o.text.as_deref(), o.first_quantity)
+    let tail = (
+        o.price,
+        o.quantity,
+        o.leaves,
+        o.filled,
+        o.filled_value,
+        o.expires_at,
+        o.created_at,
+        o.updated_at,
+        o.text.as_deref(),
+        o.first_quantity,
+    )
         .into_pyobject(py)?;
     head.as_sequence().concat(tail.as_sequence())?.to_tuple()
 }
 
 fn trade_tuple<'py>(py: Python<'py>, t: &TradeView) -> PyResult<Bound<'py, PyTuple>> {
-    let head = (t.id, t.sequence, t.time_ns, t.instrument, t.price, t.quantity, t.maker_order).into_pyobject(py)?;
-    let tail = (t.taker_order, t.maker_account, t.taker_account, t.taker_side, t.maker_fee, t.taker_fee).into_pyobject(py)?;
+    let head = (t.id, t.sequence, t.time_ns, t.instrument, t.price, t.quantity, t.maker_order)
+        .into_pyobject(py)?;
+    let tail =
+        (t.taker_order, t.maker_account, t.taker_account, t.taker_side, t.maker_fee, t.taker_fee)
+            .into_pyobject(py)?;
     head.as_sequence().concat(tail.as_sequence())?.to_tuple()
 }
 
@@ -59,7 +91,8 @@ impl Replica {
             self.history.absorb(&self.engine.output);
             result
         };
-        let run = |work: &mut dyn FnMut() -> Result<(), ApplyError>| catch_unwind(AssertUnwindSafe(work));
+        let run =
+            |work: &mut dyn FnMut() -> Result<(), ApplyError>| catch_unwind(AssertUnwindSafe(work));
         let caught = if bytes.len() < DETACH_BYTES_MIN {
             run(&mut work)
         } else {
@@ -100,7 +133,12 @@ impl Replica {
 
     #[staticmethod]
     #[pyo3(signature = (snapshot, *, history_orders = 200_000, history_trades = 500_000))]
-    fn restore(py: Python<'_>, snapshot: PyBuffer<u8>, history_orders: usize, history_trades: usize) -> PyResult<Self> {
+    fn restore(
+        py: Python<'_>,
+        snapshot: PyBuffer<u8>,
+        history_orders: usize,
+        history_trades: usize,
+    ) -> PyResult<Self> {
         // SAFETY: see `as_slice`.
         let bytes = unsafe { as_slice(&snapshot)? };
         py.detach(|| {
@@ -110,7 +148,11 @@ impl Replica {
             }
             let engine = Engine::read_state(&mut source)?;
             let history = History::read(&mut source, history_orders, history_trades)?;
-            if source.rest().is_empty() { Ok(Self { engine, history }) } else { Err(Problem::Length) }
+            if source.rest().is_empty() {
+                Ok(Self { engine, history })
+            } else {
+                Err(Problem::Length)
+            }
         })
         .map_err(snapshot_error)
     }
@@ -146,7 +188,8 @@ impl Replica {
         let output = &self.engine.output;
         let ends: &[u32] = &output.ends;
         // SAFETY: plain integers, viewed as bytes.
-        let ends = unsafe { std::slice::from_raw_parts(ends.as_ptr().cast::<u8>(), size_of_val(ends)) };
+        let ends =
+            unsafe { std::slice::from_raw_parts(ends.as_ptr().cast::<u8>(), size_of_val(ends)) };
         Ok(Applied {
             events: PyBytes::new(py, &output.records).unbind(),
             texts: PyBytes::new(py, &output.texts).unbind(),
@@ -194,7 +237,12 @@ impl Replica {
 
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counts = PyDict::new(py);
-        let levels: usize = self.engine.instruments.iter().map(|i| i.sides[0].level_count + i.sides[1].level_count).sum();
+        let levels: usize = self
+            .engine
+            .instruments
+            .iter()
+            .map(|i| i.sides[0].level_count + i.sides[1].level_count)
+            .sum();
         let (history_orders, history_trades) = self.history.counts();
         counts.set_item("accounts", self.engine.ledger.accounts.len())?;
         counts.set_item("live_orders", self.engine.orders.len())?;
@@ -214,9 +262,30 @@ impl Replica {
     fn instruments<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let tuple = |i: &tradepit_core::engine::Instrument| {
             let (maker, taker) = i.fee_schedules[i.fees as usize];
-            let head = (i.number, &i.symbol, i.phase, i.base_asset, i.quote_asset, i.tick_mantissa, i.tick_exponent, i.lot_mantissa, i.lot_exponent, i.definition_version)
+            let head = (
+                i.number,
+                &i.symbol,
+                i.phase,
+                i.base_asset,
+                i.quote_asset,
+                i.tick_mantissa,
+                i.tick_exponent,
+                i.lot_mantissa,
+                i.lot_exponent,
+                i.definition_version,
+            )
                 .into_pyobject(py)?;
-            let tail = (i.quantity_min, i.quantity_max, i.value_max, i.reference_price, i.collar_ppm, maker, taker, i.last_price, i.unit)
+            let tail = (
+                i.quantity_min,
+                i.quantity_max,
+                i.value_max,
+                i.reference_price,
+                i.collar_ppm,
+                maker,
+                taker,
+                i.last_price,
+                i.unit,
+            )
                 .into_pyobject(py)?;
             head.as_sequence().concat(tail.as_sequence())?.to_tuple()
         };
@@ -224,7 +293,12 @@ impl Replica {
     }
 
     fn starting_balances(&self) -> Vec<(u32, i64)> {
-        self.engine.ledger.starting_balances.iter().map(|(&asset, &amount)| (asset, amount)).collect()
+        self.engine
+            .ledger
+            .starting_balances
+            .iter()
+            .map(|(&asset, &amount)| (asset, amount))
+            .collect()
     }
 
     fn asset_totals(&self, asset: u32) -> PyResult<(i128, i128, i128, i128)> {
@@ -244,7 +318,14 @@ impl Replica {
         }
         let (id, name) = &self.engine.ledger.names[account as usize - 1];
         let a = self.engine.ledger.account(account);
-        Some((id.to_string(), name.to_string(), a.account_type, a.state, a.open_orders, a.open_orders_max))
+        Some((
+            id.to_string(),
+            name.to_string(),
+            a.account_type,
+            a.state,
+            a.open_orders,
+            a.open_orders_max,
+        ))
     }
 
     fn account_id(&self, account: u32) -> PyResult<&str> {
@@ -259,11 +340,22 @@ impl Replica {
         Ok(balances.map(|b| (b.asset, b.total, b.held, entry.credit_in(b.asset))).collect())
     }
 
-    fn positions(&self, account: u32) -> PyResult<Vec<(u32, i64, i128, i128, u64, i64, i64, i64)>> {
+    fn positions(&self, account: u32) -> PyResult<Vec<PositionRow>> {
         self.check_account(account)?;
         let positions = self.engine.positions(account).into_iter();
         Ok(positions
-            .map(|p| (p.instrument, p.net, p.cost, p.realised, p.version, p.open_buy, p.open_sell, p.limit))
+            .map(|p| {
+                (
+                    p.instrument,
+                    p.net,
+                    p.cost,
+                    p.realised,
+                    p.version,
+                    p.open_buy,
+                    p.open_sell,
+                    p.limit,
+                )
+            })
             .collect())
     }
 
@@ -271,7 +363,9 @@ impl Replica {
         let Some(i) = self.engine.instruments.get((instrument as usize).wrapping_sub(1)) else {
             return (0, 0, 0, 0);
         };
-        let best = |side: usize| i.sides[side].best().map_or((0, 0), |level| (level.price, level.quantity));
+        let best = |side: usize| {
+            i.sides[side].best().map_or((0, 0), |level| (level.price, level.quantity))
+        };
         let ((bid, bid_quantity), (ask, ask_quantity)) = (best(0), best(1));
         (bid, bid_quantity, ask, ask_quantity)
     }
@@ -292,7 +386,12 @@ impl Replica {
         self.view(order_id).map(|order| order_tuple(py, &order)).transpose()
     }
 
-    fn order_at<'py>(&self, py: Python<'py>, order_id: u64, sequence: u64) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    fn order_at<'py>(
+        &self,
+        py: Python<'py>,
+        order_id: u64,
+        sequence: u64,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         self.history.order_at(order_id, sequence).map(|order| order_tuple(py, &order)).transpose()
     }
 
@@ -303,7 +402,9 @@ impl Replica {
         let from_engine = self.engine.order_of_client_id(account, client_order_id);
         let in_history = || {
             let mut orders = self.history.orders(account, 0);
-            orders.find(|order| order.text.as_deref() == Some(client_order_id)).map(|order| order.id)
+            orders
+                .find(|order| order.text.as_deref() == Some(client_order_id))
+                .map(|order| order.id)
         };
         from_engine.or_else(in_history).unwrap_or(0)
     }
@@ -318,7 +419,8 @@ impl Replica {
         limit: usize,
     ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let wanted = |o: &OrderView| {
-            (instrument == 0 || o.instrument == instrument) && (statuses == 0 || statuses >> o.status & 1 == 1)
+            (instrument == 0 || o.instrument == instrument)
+                && (statuses == 0 || statuses >> o.status & 1 == 1)
         };
         let mut found: Vec<OrderView> = Vec::new();
         let mut oldest = before_order_id;
@@ -340,7 +442,9 @@ impl Replica {
                 if found.len() == limit {
                     break;
                 }
-                if self.history.order(id).is_none() && let Some(order) = self.engine.live_order(id).filter(&wanted) {
+                if self.history.order(id).is_none()
+                    && let Some(order) = self.engine.live_order(id).filter(&wanted)
+                {
                     found.push(order);
                 }
             }
@@ -354,7 +458,15 @@ impl Replica {
             .fills(order_id)
             .map(|f| {
                 let fee = if f.is_maker { f.trade.maker_fee } else { f.trade.taker_fee };
-                (f.trade.id, f.trade.sequence, f.trade.time_ns, f.trade.price, f.trade.quantity, fee, f.is_maker)
+                (
+                    f.trade.id,
+                    f.trade.sequence,
+                    f.trade.time_ns,
+                    f.trade.price,
+                    f.trade.quantity,
+                    fee,
+                    f.is_maker,
+                )
             })
             .collect();
         fills.reverse();
