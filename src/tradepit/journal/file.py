@@ -189,7 +189,9 @@ class FileJournal:
         frame = DurableFrame(data, first_sequence, group.commands, is_own=True)
         job = _Job(frame, self._place.offset, activated, self._mark.wants_sync)
         self._place = self._place._replace(
-            offset=self._place.offset + size, sequence=self._place.sequence + group.commands, crc=crc
+            offset=self._place.offset + size,
+            sequence=self._place.sequence + group.commands,
+            crc=crc,
         )
         self._is_busy = True
         self._jobs.put(job)

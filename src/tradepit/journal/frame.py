@@ -11,6 +11,7 @@ from tradepit.domain.wire import (
     FRAME_MAGIC,
     RECORD_BYTES,
     SCHEMA_VERSION,
+    RecordFlag,
 )
 from tradepit.journal.port import Group
 
@@ -68,3 +69,12 @@ def frame_crc(data: bytes) -> int:
     """Return the checksum that a frame's bytes should carry."""
     start = FRAME_HEADER_BYTES - CRC_BYTES
     return crc32(data[FRAME_HEADER_BYTES:], crc32(bytes(CRC_BYTES), crc32(data[:start])))
+
+
+def texts_of(records: bytes, texts: bytes) -> bytes:
+    """Return the text entries that belong to these records, from the front of a frame's texts."""
+    at = 0
+    for start in range(0, len(records), RECORD_BYTES):
+        if records[start + 1] & RecordFlag.TEXT:
+            at += 2 + int.from_bytes(texts[at : at + 2], "little")
+    return texts[:at]

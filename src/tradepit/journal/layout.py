@@ -37,7 +37,7 @@ START: Final = Place(segment=1, offset=0, sequence=0, crc=0)
 
 
 class DataDirectory(NamedTuple):
-    """A node's files. Nothing here touches the disk except `segments` and `snapshots`."""
+    """A node's files."""
 
     root: Path
 
@@ -60,6 +60,10 @@ class DataDirectory(NamedTuple):
     @property
     def snapshot_directory(self) -> Path:
         return self.root / "snapshots"
+
+    def make(self) -> None:
+        """Create the directory on first use."""
+        self.root.mkdir(parents=True, exist_ok=True)
 
     def segment(self, first_sequence: int) -> Path:
         return self.journal / f"{first_sequence:0{SEQUENCE_DIGITS}}{SEGMENT_SUFFIX}"

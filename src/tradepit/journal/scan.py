@@ -15,7 +15,7 @@ frame n is durable, so a bad frame with a good one behind it was once good itsel
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -114,6 +114,7 @@ def scan_journal(
     directory: DataDirectory,
     after: Witness | None = None,
     *,
+    witnesses: Sequence[Witness] = (),
     until_mark: bool = False,
     progress: Progress | None = None,
 ) -> Tail:
@@ -123,6 +124,7 @@ def scan_journal(
 
     Args:
         after: where replay begins; None for the start of the journal.
+        witnesses: other places that must exist, such as snapshots that are not used.
         until_mark: stop at the commit mark. For readers beside a running node, which must not
             look at what is not durable yet.
     Raises:
@@ -138,8 +140,11 @@ def scan_journal(
         if after is not None and after.place.sequence >= mark.place.sequence:
             return Tail(mark, after.place, [], {}, 0, [], 0)
         segments = [segment for segment in segments if segment <= mark.place.segment]
+        witnesses = [each for each in witnesses if each.place.sequence <= mark.place.sequence]
+    after = after or _FROM_START
+    known = [Witness("the commit mark", mark.place), after, *witnesses]
     return _Scanner(
-        directory, segments, mark, after or _FROM_START, until_mark=until_mark, progress=progress
+        directory, segments, mark, after, known, until_mark=until_mark, progress=progress
     ).scan()
 
 
@@ -173,6 +178,7 @@ class _Scanner:
         segments: list[int],
         mark: Mark,
         after: Witness,
+        witnesses: list[Witness],
         *,
         until_mark: bool,
         progress: Progress | None,
@@ -184,7 +190,7 @@ class _Scanner:
         self._mark = mark
         self._until_mark = until_mark
         self._progress = progress or (lambda done, total: None)
-        self._witnesses = [Witness("the commit mark", mark.place), self._after]
+        self._witnesses = witnesses
         self._runs: list[Run] = []
         self._ends: dict[int, int] = {}
         self._quarantined: list[int] = []

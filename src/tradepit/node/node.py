@@ -315,7 +315,7 @@ class Node:
         except EnginePanicked as error:
             self._on_panic(error, group)
             return
-        except Exception as error:  # noqa: BLE001 - whatever it is, the state is not to be trusted
+        except Exception as error:
             self._finish_all(group, UNKNOWN)
             self._fail(error)
             return
