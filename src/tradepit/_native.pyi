@@ -57,10 +57,10 @@ class FrameError(Exception):
 class Replica:
     """Engine state plus a bounded history of orders and trades (a view of the events)."""
 
-    def __init__(self, *, history_orders: int = 200_000, history_trades: int = 500_000) -> None: ...
+    def __init__(self, *, history_orders: int = 200_000, history_trades: int = 250_000) -> None: ...
     @staticmethod
     def restore(
-        snapshot: Buffer, *, history_orders: int = 200_000, history_trades: int = 500_000
+        snapshot: Buffer, *, history_orders: int = 200_000, history_trades: int = 250_000
     ) -> Replica:
         """Raises ValueError when the bytes are no snapshot of this version, or damaged."""
     def snapshot(self) -> bytes: ...

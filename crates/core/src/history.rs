@@ -43,10 +43,14 @@ pub struct OrderView {
     pub expires_at: i64,
     pub created_at: i64,
     pub updated_at: i64,
+    /// As the placing command's answer showed it.
+    pub first_price: i64,
     pub first_quantity: i64,
+    pub first_leaves: i64,
+    pub first_status: u8,
     pub text: Option<Box<str>>,
-    /// As accepted, then after each replace.
-    pub changes: Vec<Change>,
+    /// After each replace.
+    pub replaces: Vec<Change>,
     pub(crate) last_fill: u64,
     pub(crate) previous_of_account: u64,
 }
@@ -81,6 +85,22 @@ pub struct Fill {
     pub is_maker: bool,
 }
 
+impl OrderView {
+    /// What the last command up to this sequence, placing or replacing, made of the order.
+    fn change_before(&self, sequence: u64) -> Change {
+        let placed = Change {
+            sequence: self.id,
+            price: self.first_price,
+            quantity: self.first_quantity,
+            leaves: self.first_leaves,
+            time_ns: self.created_at,
+            status: self.first_status,
+        };
+        let replaced = self.replaces.iter().rev().find(|change| change.sequence <= sequence);
+        replaced.copied().unwrap_or(placed)
+    }
+}
+
 pub struct History {
     orders: VecDeque<OrderView>,
     trades: VecDeque<TradeView>,
@@ -104,8 +124,8 @@ fn entry<T: Default + Clone>(list: &mut Vec<T>, number: u32) -> &mut T {
 impl History {
     pub fn new(orders_max: usize, trades_max: usize) -> Self {
         Self {
-            orders: VecDeque::new(),
-            trades: VecDeque::new(),
+            orders: VecDeque::with_capacity(orders_max.max(1)),
+            trades: VecDeque::with_capacity(trades_max.max(1)),
             orders_max: orders_max.max(1),
             trades_max: trades_max.max(1),
             last_of_account: Vec::new(),
@@ -162,16 +182,11 @@ impl History {
             expires_at: e.expires_at,
             created_at: e.time_ns,
             updated_at: e.time_ns,
+            first_price: e.price,
             first_quantity: e.quantity,
+            first_leaves: e.leaves,
+            first_status: e.status,
             text: text.map(Into::into),
-            changes: vec![Change {
-                sequence: e.sequence,
-                price: e.price,
-                quantity: e.quantity,
-                leaves: e.leaves,
-                time_ns: e.time_ns,
-                status: e.status,
-            }],
             previous_of_account,
             ..OrderView::default()
         });
@@ -183,7 +198,7 @@ impl History {
             order.leaves = e.quantity - order.filled;
             order.quantity = e.quantity;
             order.updated_at = e.time_ns;
-            order.changes.push(Change {
+            order.replaces.push(Change {
                 sequence: e.sequence,
                 price: e.price,
                 quantity: e.quantity,
@@ -281,7 +296,10 @@ impl History {
     /// The order right after this sequence, as the command's answer showed it.
     pub fn order_at(&self, id: u64, sequence: u64) -> Option<OrderView> {
         let mut order = self.order(id)?.clone();
-        let change = *order.changes.iter().rev().find(|change| change.sequence <= sequence)?;
+        if sequence < id {
+            return None;
+        }
+        let change = order.change_before(sequence);
         if change.sequence < sequence {
             // Nothing repeats an answer in between but a cancel, which is the end of the order.
             return Some(order);
@@ -444,6 +462,7 @@ fn write_order(sink: &mut impl Sink, o: &OrderView) {
         o.options,
         o.status,
         o.close_reason,
+        o.first_status,
     ]);
     for v in [
         o.price,
@@ -453,15 +472,17 @@ fn write_order(sink: &mut impl Sink, o: &OrderView) {
         o.expires_at,
         o.created_at,
         o.updated_at,
+        o.first_price,
         o.first_quantity,
+        o.first_leaves,
     ] {
         sink.i64(v);
     }
     sink.i128(o.filled_value);
     sink.u8(u8::from(o.text.is_some()));
     sink.text(o.text.as_deref().unwrap_or(""));
-    sink.u32(o.changes.len() as u32);
-    for change in &o.changes {
+    sink.u32(o.replaces.len() as u32);
+    for change in &o.replaces {
         sink.u64(change.sequence);
         for v in [change.price, change.quantity, change.leaves, change.time_ns] {
             sink.i64(v);
@@ -484,6 +505,7 @@ fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
         options: source.u8()?,
         status: source.u8()?,
         close_reason: source.u8()?,
+        first_status: source.u8()?,
         price: source.i64()?,
         quantity: source.i64()?,
         leaves: source.i64()?,
@@ -491,7 +513,9 @@ fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
         expires_at: source.i64()?,
         created_at: source.i64()?,
         updated_at: source.i64()?,
+        first_price: source.i64()?,
         first_quantity: source.i64()?,
+        first_leaves: source.i64()?,
         filled_value: source.i128()?,
         ..OrderView::default()
     };
@@ -499,7 +523,7 @@ fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
     let text = source.text()?;
     order.text = has_text.then(|| text.into());
     for _ in 0..source.u32()? {
-        order.changes.push(Change {
+        order.replaces.push(Change {
             sequence: source.u64()?,
             price: source.i64()?,
             quantity: source.i64()?,

@@ -126,13 +126,13 @@ impl Replica {
 #[pymethods]
 impl Replica {
     #[new]
-    #[pyo3(signature = (*, history_orders = 200_000, history_trades = 500_000))]
+    #[pyo3(signature = (*, history_orders = 200_000, history_trades = 250_000))]
     fn new(history_orders: usize, history_trades: usize) -> Self {
         Self { engine: Engine::default(), history: History::new(history_orders, history_trades) }
     }
 
     #[staticmethod]
-    #[pyo3(signature = (snapshot, *, history_orders = 200_000, history_trades = 500_000))]
+    #[pyo3(signature = (snapshot, *, history_orders = 200_000, history_trades = 250_000))]
     fn restore(
         py: Python<'_>,
         snapshot: PyBuffer<u8>,
