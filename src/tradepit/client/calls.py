@@ -1,0 +1,209 @@
+"""The calls of the API, without sending them: both clients share these.
+
+A write carries an idempotency key, so that it can be repeated until an answer comes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from tradepit.client.errors import UnreadableAnswer, api_error
+from tradepit.client.models import (
+    Account,
+    BatchAnswer,
+    BatchOperation,
+    CancelCount,
+    Instrument,
+    Order,
+    OrderBook,
+    Page,
+    Place,
+    Problem,
+    Trade,
+)
+
+BASE_PATH: Final = "/api/v1"
+BATCH_MAX: Final = 1_000
+"""Operations that the batch route takes at once."""
+
+RETRY_STATUSES: Final = frozenset({429, 503})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request and the reading of its answer. `key` is set on writes."""
+
+    method: str
+    path: str
+    decode: Callable[[bytes], T]
+    params: Mapping[str, str] | None = None
+    body: bytes | None = None
+    key: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the request."""
+        headers = {}
+        if self.body is not None:
+            headers["Content-Type"] = "application/json"
+        if self.key is not None:
+            headers["Idempotency-Key"] = self.key
+        return headers
+
+    def read(self, status: int, headers: Mapping[str, str], content: bytes) -> T:
+        """Return the answer.
+
+        Raises:
+            ApiError: the node refused; the subclass follows the HTTP status.
+            UnreadableAnswer: not an answer of this API.
+        """
+        try:
+            if status < 400:
+                return self.decode(content)
+            problem = _decode_problem(content)
+        except msgspec.MsgspecError as error:
+            raise UnreadableAnswer(status, str(error)) from error
+        retry_after = headers.get("retry-after", "")
+        raise api_error(
+            msgspec.structs.replace(problem, status=status),
+            retry_after_s=float(retry_after) if retry_after.isdigit() else None,
+        )
+
+
+def new_key() -> str:
+    """An idempotency key that nobody else has."""
+    return secrets.token_hex(16)
+
+
+def health() -> Call[None]:
+    """GET /health, outside the API's base path."""
+    return Call("GET", "/health", lambda _content: None)
+
+
+def list_instruments() -> Call[tuple[Instrument, ...]]:
+    """Every instrument."""
+    return Call("GET", f"{BASE_PATH}/instruments", _decode_instruments)
+
+
+def create_instrument(fields: Mapping[str, Any], key: str | None) -> Call[Instrument]:
+    """A new instrument; `fields` as in the API: symbol, tick_size, lot_size and others."""
+    return _write("POST", "/instruments", fields, _decode_instrument, key)
+
+
+def open_account(fields: Mapping[str, Any], key: str | None) -> Call[Account]:
+    """A new account; `fields` as in the API: id, name, type."""
+    return _write("POST", "/accounts", fields, _decode_account, key)
+
+
+def get_account(account_id: str) -> Call[Account]:
+    """An account with its balances."""
+    return Call("GET", f"{BASE_PATH}/accounts/{account_id}", _decode_account)
+
+
+def place_order(order: Place, key: str | None) -> Call[Order]:
+    """A new order; answered when durable and matched."""
+    return _write("POST", "/orders", order, _decode_order, key)
+
+
+def cancel_order(order_id: str, client_id: str | None, key: str | None) -> Call[Order]:
+    """Take an order off the book."""
+    params = {"client_id": client_id} if client_id else None
+    return Call(
+        "DELETE",
+        f"{BASE_PATH}/orders/{order_id}",
+        _decode_order,
+        params=params,
+        key=key or new_key(),
+    )
+
+
+def replace_order(
+    order_id: str,
+    *,
+    client_id: str | None,
+    price: Decimal | str | None,
+    quantity: Decimal | str | None,
+    key: str | None,
+) -> Call[Order]:
+    """A new price, a new total quantity (fills included), or both."""
+    fields = {"client_id": client_id, "price": price, "quantity": quantity}
+    given = {name: value for name, value in fields.items() if value is not None}
+    return _write("PATCH", f"/orders/{order_id}", given, _decode_order, key)
+
+
+def send_batch(operations: Sequence[BatchOperation], key: str | None) -> Call[BatchAnswer]:
+    """Up to `BATCH_MAX` operations, in order, in one durable commit."""
+    if len(operations) > BATCH_MAX:
+        raise ValueError(f"{len(operations)} operations in a batch, at most {BATCH_MAX} fit")
+    return _write("POST", "/orders/batch", {"operations": operations}, _decode_batch, key)
+
+
+def mass_cancel(
+    *, client_id: str | None, instrument: str | None, side: str | None, key: str | None
+) -> Call[int]:
+    """Cancel the open orders that match; how many there were."""
+    fields = {"client_id": client_id, "instrument": instrument, "side": side}
+    params = {name: value for name, value in fields.items() if value is not None}
+    return Call("DELETE", f"{BASE_PATH}/orders", _decode_count, params=params, key=key or new_key())
+
+
+def get_order(order_id: str) -> Call[Order]:
+    """An order as it stands now."""
+    return Call("GET", f"{BASE_PATH}/orders/{order_id}", _decode_order)
+
+
+def list_orders(filters: Mapping[str, str]) -> Call[Page[Order]]:
+    """Orders, newest first; filters as in the API."""
+    return Call("GET", f"{BASE_PATH}/orders", _decode_orders, params=filters)
+
+
+def list_trades(filters: Mapping[str, str]) -> Call[Page[Trade]]:
+    """Trades, newest first; filters as in the API."""
+    return Call("GET", f"{BASE_PATH}/trades", _decode_trades, params=filters)
+
+
+def get_order_book(instrument: str, depth: int) -> Call[OrderBook]:
+    """The best levels of both sides."""
+    params = {"instrument": instrument, "depth": str(depth)}
+    return Call("GET", f"{BASE_PATH}/orderbook", _decode_book, params=params)
+
+
+def _write(
+    method: str, path: str, body: object, decode: Callable[[bytes], T], key: str | None
+) -> Call[T]:
+    return Call(
+        method,
+        f"{BASE_PATH}{path}",
+        decode,
+        body=_encode(body),
+        key=key or new_key(),
+    )
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_problem = msgspec.json.Decoder(Problem).decode
+_decode_account = msgspec.json.Decoder(Account).decode
+_decode_instrument = msgspec.json.Decoder(Instrument).decode
+_decode_order = msgspec.json.Decoder(Order).decode
+_decode_batch = msgspec.json.Decoder(BatchAnswer).decode
+_decode_book = msgspec.json.Decoder(OrderBook).decode
+_decode_orders = msgspec.json.Decoder(Page[Order]).decode
+_decode_trades = msgspec.json.Decoder(Page[Trade]).decode
+_decode_instrument_page = msgspec.json.Decoder(Page[Instrument]).decode
+_decode_cancelled = msgspec.json.Decoder(CancelCount).decode
+
+
+def _decode_instruments(content: bytes) -> tuple[Instrument, ...]:
+    return _decode_instrument_page(content).items
+
+
+def _decode_count(content: bytes) -> int:
+    return _decode_cancelled(content).cancelled
