@@ -18,7 +18,7 @@ from typing import Final
 from tradepit.flow.answered_book import AnsweredBook
 from tradepit.flow.comparison import Comparison, ComparisonReport
 from tradepit.flow.level_quantities import BestQuote
-from tradepit.flow.market_port import Market
+from tradepit.flow.market_port import Market, OrderState
 from tradepit.flow.operations import Operation, Side, Trade
 from tradepit.flow.price_time_book import Execution, PriceTimeBook
 from tradepit.flow.recorded_policy import PolicyCounts, RecordedPolicy
@@ -249,9 +249,12 @@ class RecordedFlow:
         for trade in extra:
             self._answered.apply_outside(trade)
         for handle in suspects:
-            sent, state = self._answered.order(handle), await self._market.inspect(handle)
-            if sent is None or state is None:
+            sent = self._answered.order(handle)
+            if sent is None:
                 continue
+            state = await self._market.inspect(handle)
+            if state is None:  # refused at entry
+                state = OrderState(handle, sent.price, total=0, filled=0, is_open=False)
             total = state.total if state.is_open else state.filled
             self._foresight.put(handle, sent.side, state.price, total=total, filled=state.filled)
             self._policy.observe(

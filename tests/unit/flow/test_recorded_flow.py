@@ -11,7 +11,8 @@ import pytest
 
 from tradepit.flow.generated_session import TICK, generate_session
 from tradepit.flow.local_market import LocalMarket
-from tradepit.flow.operations import Operation, Outcome
+from tradepit.flow.market_port import OrderState
+from tradepit.flow.operations import Cancel, Operation, Outcome
 from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
 from tradepit.flow.recorded_truth import RecordedTruth
 from tradepit.marketdata.dbn_source import RecordedEvent, read_events
@@ -46,6 +47,46 @@ class BusyMarket(LocalMarket):
             away = self._random.randint(-1, 2) * TICK
             immediate = self._random.random() < 0.6
             self.outside(side, price + away, self._random.randint(1, 9), immediate=immediate)
+        return await super().execute(batch)
+
+
+class SurprisedMarket(LocalMarket):
+    """A market that one outsider sweeps once, unannounced, before the batch with this number."""
+
+    def __init__(self, batch_number: int) -> None:
+        super().__init__()
+        self._batches_until = batch_number
+
+    def can_follow(self, _operation: Operation, batch: Sequence[Operation]) -> bool:
+        return len(batch) < 7
+
+    async def execute(self, batch: Sequence[Operation]) -> list[Outcome]:
+        self._batches_until -= 1
+        if self._batches_until == 0:
+            await self.take("buy", 40)
+        return await super().execute(batch)
+
+    async def inspect(self, handle: int) -> OrderState | None:
+        assert self._batches_until <= 0, "nothing is looked up while all goes as foreseen"
+        return await super().inspect(handle)
+
+
+class OperatedMarket(LocalMarket):
+    """A market whose operator takes fifty resting orders away after the first batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches = 0
+
+    def can_follow(self, _operation: Operation, batch: Sequence[Operation]) -> bool:
+        return len(batch) < 7
+
+    async def execute(self, batch: Sequence[Operation]) -> list[Outcome]:
+        self.batches += 1
+        if self.batches == 60:
+            open_handles = [handle for handle in self._sent if self._book.order(handle)]
+            for handle in open_handles[-50:]:
+                self._book.execute(Cancel(handle))
         return await super().execute(batch)
 
 
@@ -85,6 +126,18 @@ def test_among_outsiders_no_order_stands_larger_than_recorded(seed: int) -> None
         recorded = truth.levels(side)
         for price, quantity in market.own_levels(side).items():
             assert quantity <= recorded[price][0], (seed, side, price)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_an_outsider_did_is_learnt_once_and_foreseen_from_then_on(seed: int) -> None:
+    result = play(generate_session(seed=seed, events=1_000), SurprisedMarket(60))
+    assert result.counts.hit_by_outsider_quantity == 40
+    assert result.unforeseen <= 2 * 7
+
+
+def test_orders_that_an_operator_took_away_are_not_sent_again() -> None:
+    result = play(generate_session(seed=1, events=1_000), OperatedMarket())
+    assert 10 < result.counts.lost_orders <= 50
 
 
 def test_a_large_outside_order_moves_the_market_and_it_comes_back() -> None:

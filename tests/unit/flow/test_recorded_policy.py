@@ -226,6 +226,7 @@ def test_after_an_auction_what_makes_room_goes_first_and_nothing_trades() -> Non
     play.record("M A 104 2 #2\n\nM A 104 3 #3\n\nM A 104 4 #4")
     assert play.side("buy") == [(103, 5)]
     assert play.side("sell") == [(104, 9)]
+    assert play.policy.counts.refreshed_orders == 0
 
 
 def test_a_snapshot_replaces_the_book() -> None:
