@@ -1,7 +1,8 @@
 """Seeded random command streams that reach every rule of the rulebook.
 
-Map: `profile` is a seed's settings and opening commands; `view` what the makers of commands look at;
-`orders`, `spoilers`, `keyed` and `administration` make commands; `stream` puts them into frames.
+Map: `profile` is a seed's settings and opening commands; `view` what the makers of
+commands look at; `orders`, `spoilers`, `keyed` and `administration` make commands; `stream` puts
+them into frames.
 """
 
 from tradepit.testing.generator.stream import Generator, Step

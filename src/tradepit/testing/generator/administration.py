@@ -98,7 +98,7 @@ def open_account(view: View) -> Iterator[Command]:
     text = id + view.pick(("", "", "\x1fSome Name", "\x1f" + "n" * 128, "\x1f" + "é" * 65))
     flags = view.pick((0, RecordFlag.STARTING_BALANCES, RecordFlag.IF_ABSENT, 12))
     fields = OpenAccount(flags=flags, mode=view.pick((0, 0, AccountType.CASH, 2, 3)))
-    yield keyed(view, fields, view.pick((text, text, text, text, None, b"\xff\xfe", b"o\x1f\xff")))
+    yield keyed(view, fields, view.pick((text, text, text, text, None)))
     if view.chance(0.7):
         yield keyed(view, Deposit(account=OPENED, asset=USD, amount=view.rng.randint(1, 1000)))
         yield orders.named(view, orders.place(view)._replace(account=OPENED))
@@ -106,8 +106,20 @@ def open_account(view: View) -> Iterator[Command]:
 
 def account_state(view: View) -> Iterator[Command]:
     """States come and go; most accounts end up active again."""
-    state = view.pick((1, 1, 1, AccountState.SUSPENDED, AccountState.KILLED, 9, 0))
-    yield keyed(view, SetAccountState(account=any_account(view), mode=state))
+    state = view.pick((1, AccountState.SUSPENDED, AccountState.SUSPENDED, AccountState.KILLED, 9))
+    account = any_account(view)
+    yield keyed(view, SetAccountState(account=account, mode=state))
+    for _ in range(view.rng.randint(0, 4)):
+        yield orders.named(view, orders.place(view)._replace(account=account))
+        yield orders.replace(view)
+    if view.chance(0.9):
+        yield command(SetAccountState(account=account, mode=AccountState.ACTIVE))
+
+
+def wake_everyone(view: View) -> Iterator[Command]:
+    for account in view.market.accounts:
+        yield command(SetAccountState(account=account, mode=AccountState.ACTIVE))
+        yield command(SetAccountLimits(account=account))
 
 
 def limits(view: View) -> Iterator[Command]:
@@ -146,7 +158,7 @@ def instrument_rules(view: View) -> Iterator[Command]:
         quantity_max=view.pick((2**40, 50)),
         value_max=view.pick((0, 0, price * instrument.unit * 12)),
         reference_price=view.pick((price, price, 0)),
-        collar_ppm=view.pick((view.profile.collar_ppm, 0, 100_000)),
+        collar_ppm=view.pick((view.profile.collar_ppm, view.profile.collar_ppm, 0, 200_000)),
         maker_fee_ppm=maker,
         taker_fee_ppm=taker,
     )
@@ -171,7 +183,7 @@ def instrument_rules(view: View) -> Iterator[Command]:
 
 def define_asset(view: View) -> Iterator[Command]:
     number = len(view.market.assets) + view.pick((0, 1, 2))
-    code = view.pick(("USD", "", None, "c" * 17, b"\xff", f"N{number}"))
+    code = view.pick(("USD", "", None, "c" * 17, f"N{number}"))
     if number > 12:
         code = None
     yield keyed(view, DefineAsset(asset=number, scale=view.pick((0, 18, 19))), code)
@@ -270,6 +282,7 @@ MAKERS: dict[Maker, int] = {
     transfer: 14,
     open_account: 10,
     account_state: 16,
+    wake_everyone: 4,
     limits: 16,
     phase: 8,
     instrument_rules: 10,

@@ -38,7 +38,7 @@ def different(view: View, fields: Any) -> Any:
     """Change one thing that the fingerprint covers, or the account that is the scope."""
     names = [n for n in ("quantity", "price", "order_id", "amount", "label") if n in fields._fields]
     name = view.pick([*names, "instrument", "side", "mode", "valid_until", "account", "options"])
-    return fields._replace(**{name: getattr(fields, name) + 1})
+    return fields._replace(**{name: getattr(fields, name) ^ 1})
 
 
 def cancel_by_key(view: View) -> Command:

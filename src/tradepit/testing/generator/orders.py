@@ -19,9 +19,9 @@ from tradepit.testing.generator.profile import SECOND_NS
 from tradepit.testing.generator.view import View
 
 LIMIT_TIMES = (
-    [TimeInForce.GTC] * 6
-    + [TimeInForce.DAY] * 2
-    + [TimeInForce.GTD] * 2
+    [TimeInForce.GTC] * 8
+    + [TimeInForce.DAY] * 3
+    + [TimeInForce.GTD] * 3
     + [TimeInForce.IOC, TimeInForce.FOK] * 2
 )
 POST_ONLY_OPTIONS = (Option.POST_ONLY, Option.POST_ONLY_REPRICE)
@@ -40,9 +40,9 @@ def place(view: View) -> PlaceOrder:
         quantity=view.quantity(),
         definition_version=instrument.definition_version,
         session=view.rng.randint(0, 3),
-        order_type=OrderType.MARKET if view.chance(0.2) else OrderType.LIMIT,
+        order_type=OrderType.MARKET if view.chance(0.15) else OrderType.LIMIT,
     )
-    if view.chance(0.15):
+    if view.chance(0.05 if instrument.number < 3 else 0.25):
         fields = fields._replace(options=Option.REDUCE_ONLY)
     return as_market(view, fields) if fields.order_type == OrderType.MARKET else limit(view, fields)
 
@@ -146,7 +146,7 @@ def cancel(view: View) -> Command:
 def mass_cancel(view: View) -> Command:
     fields = MassCancel(
         side=view.pick((Side.NONE, Side.BUY, Side.SELL)),
-        account=view.pick((0, view.account(), view.account(), 0xFFFFFFFF)),
+        account=view.pick((0, *(view.account() for _ in range(4)), 0xFFFFFFFF)),
         instrument=view.pick((0, view.instrument().number, view.instrument().number, 99)),
     )
     if view.chance(0.05):

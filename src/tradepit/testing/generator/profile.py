@@ -87,18 +87,20 @@ class Profile:
         money = {USD: 0, EUR: 0}
         for plan in instruments:
             unit = plan.tick_mantissa * plan.lot_mantissa
-            unit *= 10 ** (scales[plan.quote_asset] - plan.tick_exponent - plan.lot_exponent)
+            unit *= 10 ** scales[plan.quote_asset]
+            unit //= 10 ** (plan.tick_exponent + plan.lot_exponent)
             money[plan.quote_asset] += plan.price * unit * LOTS_AT_START
+        key_window_s, key_capacity, keyed_share = rng.choice(_KEY_TABLES)
         coin_lot = instruments[0].lot_mantissa * 10 ** (scales[COIN] - instruments[0].lot_exponent)
         return Profile(
             scales=scales,
             instruments=instruments,
-            key_window_ns=rng.choice((0, 2, 20, 600)) * SECOND_NS,
-            key_capacity=rng.choice((25, 120, 100_000)),
-            keyed_share=rng.choice((0.15, 0.5)),
+            key_window_ns=key_window_s * SECOND_NS,
+            key_capacity=key_capacity,
+            keyed_share=keyed_share,
             busy_frames=rng.random() < 0.3,
             fees_ppm=rng.choice(FEES_PPM),
-            collar_ppm=rng.choice((0, 50_000, 100_000, 1_000_000)),
+            collar_ppm=rng.choice((0, 0, 100_000, 400_000, 1_000_000)),
             starting={**money, COIN: coin_lot * LOTS_AT_START, ACME: 3 * LOTS_AT_START},
         )
 
@@ -144,6 +146,9 @@ class Profile:
     def open_account(text: str, type_: AccountType = AccountType.CASH) -> Command:
         return command(OpenAccount(mode=type_, flags=RecordFlag.STARTING_BALANCES), text)
 
+
+# (window in seconds, capacity, share of commands with a key)
+_KEY_TABLES = ((0, 120, 0.5), (1, 25, 0.3), (10, 50, 0.15), (20, 100_000, 0.3), (600, 5_000, 0.3))
 
 # (tick mantissa, tick exponent, lot mantissa, lot exponent) that give whole units, by quote scale.
 _TICKS_AND_LOTS = {

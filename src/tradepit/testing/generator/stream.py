@@ -126,12 +126,12 @@ def spoiled(view: View) -> Command:
 
 
 MIXTURE: tuple[tuple[float, Callable[[View], Command]], ...] = (
-    (0.60, honest),
-    (0.67, spoiled),
-    (0.83, orders.replace),
-    (0.90, orders.cancel),
-    (0.905, orders.mass_cancel),
-    (0.945, keyed.resend),
-    (0.97, keyed.cancel_by_key),
+    (0.68, honest),
+    (0.74, spoiled),
+    (0.88, orders.replace),
+    (0.92, orders.cancel),
+    (0.924, orders.mass_cancel),
+    (0.955, keyed.resend),
+    (0.975, keyed.cancel_by_key),
     (1.01, keyed.after_tombstone),
 )

@@ -45,9 +45,7 @@ class View:
         return [i for i in self.market.instruments.values() if i.phase != Phase.REMOVED]
 
     def instrument(self) -> Instrument:
-        """Mostly the first of those that exist, so that books fill up."""
-        there = self.instruments()
-        return there[min(self.rng.randrange(len(there)), self.rng.randrange(len(there)))]
+        return self.pick(self.instruments())
 
     def some_order(self) -> Order | None:
         orders = list(self.market.orders.values())

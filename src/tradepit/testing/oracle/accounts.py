@@ -38,10 +38,7 @@ def id_and_name(text: bytes | None) -> tuple[str, str]:
     visible = all(0x21 <= byte <= 0x7E for byte in id)
     if not 1 <= len(id) <= 64 or not visible or len(name) > NAME_BYTES_MAX:
         raise Rejected(RejectReason.INVALID_ACCOUNT_ID)
-    try:
-        return id.decode(), name.decode()
-    except UnicodeDecodeError as error:
-        raise Rejected(RejectReason.INVALID_ACCOUNT_ID) from error
+    return id.decode(), name.decode()
 
 
 def open_account(market: Market, command: OpenAccount, text: bytes | None) -> None:

@@ -26,10 +26,7 @@ FEE_PPM_BOUND = 1_000_000
 
 def decode(text: bytes | None, characters_max: int) -> str:
     """Text of 1 to `characters_max` characters."""
-    try:
-        words = (text or b"").decode()
-    except UnicodeDecodeError as error:
-        raise Rejected(RejectReason.INVALID_DEFINITION) from error
+    words = (text or b"").decode()
     require(1 <= len(words) <= characters_max)
     return words
 

@@ -32,7 +32,7 @@ DAY_NS = 86_400 * 10**9
 RESTING = (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD)
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 POST_ONLY = Option.POST_ONLY | Option.POST_ONLY_REPRICE
-PLACE_OPTIONS = POST_ONLY | Option.REDUCE_ONLY | Option.PRICE
+PLACE_OPTIONS = int(POST_ONLY | Option.REDUCE_ONLY | Option.PRICE)
 
 
 def place_order(
