@@ -87,6 +87,11 @@ impl Engine {
         command: &CancelByKey,
     ) -> Outcome {
         let (account, low, high) = (header.account, command.target_low, command.target_high);
+        let has_key = header.flags & record_flag::KEY != 0;
+        if has_key && (low, high) == (header.key_low, header.key_high) {
+            // It would leave two entries under one key.
+            return Err(RejectReason::InvalidCombination.into());
+        }
         let target = match self.keys.find(account, low, high) {
             Some(entry) => self.live_order_of_key(entry),
             None => {
@@ -94,8 +99,7 @@ impl Engine {
                     .account_orders(account)
                     .find(|&slot| self.orders[slot].label == low && low != 0);
                 if labelled.is_none() {
-                    let own = usize::from(header.flags & record_flag::KEY != 0);
-                    self.leave_tombstone(account, low, high, own)?;
+                    self.leave_tombstone(account, low, high, usize::from(has_key))?;
                 }
                 labelled
             }

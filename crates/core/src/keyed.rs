@@ -36,11 +36,7 @@ impl Engine {
         if self.keys.len() as u64 >= self.parameters.key_capacity {
             return Err(RejectReason::KeysExhausted.into());
         }
-        let outcome = if targets_own_key(kind, header, record) {
-            Err(RejectReason::InvalidCombination.into())
-        } else {
-            self.run_timely(kind, header, record, text)
-        };
+        let outcome = self.run_timely(kind, header, record, text);
         self.record_key(scope, header, record, text, &outcome);
         outcome.map(|_| ())
     }
@@ -130,16 +126,6 @@ impl Engine {
             None => self.keys.finish(slot, self.now),
         }
     }
-}
-
-/// CANCEL_BY_KEY whose own key is its target would leave two entries under one key.
-#[inline(always)]
-fn targets_own_key(kind: CommandKind, header: &CommandHeader, record: &[u8]) -> bool {
-    if kind != CommandKind::CancelByKey {
-        return false;
-    }
-    let target = CancelByKey::from_bytes(record);
-    (target.target_low, target.target_high) == (header.key_low, header.key_high)
 }
 
 /// Hash of what a command asks for: equal for the same command sent again, never 0.
