@@ -1,0 +1,120 @@
+"""The ASGI application: every route that the hot path does not answer, and those that it does."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import structlog
+from litestar import Litestar, Request, Response, Router
+from litestar.di import Provide
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+)
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from tradepit.gateway import accounts, instruments, market_data, operations, orders
+from tradepit.gateway.drafts import Answer, problem_answer
+from tradepit.gateway.gateway import Gateway
+from tradepit.gateway.problems import Problem, Refused, problem_of
+from tradepit.gateway.protocol import answer_headers, is_json
+from tradepit.gateway.requests import answer_response
+
+log = structlog.get_logger(__name__)
+
+BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+BASE_PATH: Final = "/api/v1"
+
+
+def build_app(gateway: Gateway) -> ASGIApp:
+    """Return the application of a gateway, with its door in front."""
+    api = Router(
+        BASE_PATH,
+        route_handlers=[
+            *orders.HANDLERS,
+            *accounts.HANDLERS,
+            *instruments.HANDLERS,
+            *market_data.HANDLERS,
+        ],
+    )
+
+    async def the_gateway() -> Gateway:
+        return gateway
+
+    app = Litestar(
+        route_handlers=[api, *operations.HANDLERS],
+        dependencies={"gateway": Provide(the_gateway)},
+        exception_handlers={
+            Refused: on_refused,
+            HTTPException: on_http_exception,
+            Exception: on_failure,
+        },
+        openapi_config=None,
+        signature_namespace={"Gateway": Gateway},
+        request_max_body_size=gateway.config.batch_body_max,
+        logging_config=None,
+    )
+    return Door(app, gateway)
+
+
+class Door:
+    """Refuses foreign hosts and origins and bodies that are not JSON, before anything is routed."""
+
+    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+        self._app = app
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = self._problem(scope) if scope["type"] == "http" else None
+        if problem is None:
+            await self._app(scope, receive, send)
+        else:
+            await send_answer(problem_answer(problem), send)
+
+    def _problem(self, scope: Scope) -> Problem | None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        problem = self._gateway.doorkeeper.problem(headers.get(b"host"), headers.get(b"origin"))
+        if problem is not None:
+            return problem
+        if scope["method"] in BODY_METHODS and not is_json(headers.get(b"content-type")):
+            return problem_of("unsupported_media_type")
+        return None
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Send an answer without the application."""
+    headers = [*answer_headers(answer), (b"content-length", b"%d" % len(answer.body))]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+def on_refused(request: Request[Any, Any, Any], error: Refused) -> Response[bytes]:
+    """A refusal raised by a handler."""
+    return answer_response(problem_answer(error.problem, retry_after=error.retry_after))
+
+
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """A refusal of Litestar's own, in our words."""
+    headers = {}
+    if isinstance(error, NotFoundException):
+        code = "not_found"
+    elif isinstance(error, MethodNotAllowedException):
+        code = "method_not_allowed"
+        headers = dict(error.headers or {})
+    elif error.status_code == 413:
+        code = "too_large"
+    elif isinstance(error, ClientException):
+        code = "malformed"
+    else:
+        return on_failure(request, error)
+    response = answer_response(problem_answer(problem_of(code)))
+    response.headers.update(headers)
+    return response
+
+
+def on_failure(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Something is wrong with this program: log it, and do not pretend to know the outcome."""
+    log.error("request failed", path=request.url.path, exc_info=error)
+    return answer_response(problem_answer(problem_of("internal_error", outcome="unknown")))

@@ -1,0 +1,314 @@
+"""The desk: every write of the public interface passes here, whichever way it came.
+
+The hot path, the ASGI application and the socket hand in parsed requests with a `reply`; the desk
+submits their commands and calls `reply` once, on the event loop, with the answer. Nothing is
+awaited, so an order costs no task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from tradepit.domain.wire import EVENT_HEADER_DTYPE
+from tradepit.gateway.config import GatewayConfig
+from tradepit.gateway.drafts import (
+    Answer,
+    CancelDraft,
+    Draft,
+    Market,
+    MassCancelDraft,
+    PlaceDraft,
+    ReplaceDraft,
+    StaleDefinition,
+    check_key,
+    problem_answer,
+)
+from tradepit.gateway.ports import MarketNode
+from tradepit.gateway.problems import Refused, decoding_problem, problem_of, refused
+from tradepit.gateway.rejects import RETRY_AFTER_S
+from tradepit.gateway.shapes import (
+    AmendOrder,
+    Batch,
+    Operation,
+    decode_batch,
+    decode_operation,
+    decode_place,
+)
+from tradepit.node.outcome import Failure, NoSpace, NotAccepted, Outcome, Overloaded
+from tradepit.observe.metrics import LatencyHistogram
+
+Reply = Callable[[Answer], None]
+
+STALE_ANSWER: Final = problem_answer(problem_of("stale_definition"))
+
+
+class Desk:
+    """Takes writes, gives answers."""
+
+    def __init__(self, node: MarketNode, config: GatewayConfig) -> None:
+        self.node = node
+        self.config = config
+        self.market = Market(node)
+        self.latency = LatencyHistogram(
+            "tradepit_write_seconds", "From a parsed write to its answer; one in sixteen is timed."
+        )
+        self.answered_count = 0
+        self.refused_count = 0
+        self.failed_count = 0
+
+    def place(
+        self, body: bytes, key: bytes | None, reply: Reply, *, is_async: bool = False
+    ) -> None:
+        """POST /orders."""
+        try:
+            if key is not None:
+                check_key(key)
+            draft = PlaceDraft(self.market, decode_place(body), key, is_async=is_async)
+        except msgspec.MsgspecError as error:
+            reply(problem_answer(decoding_problem(error)))
+        except Refused as error:
+            reply(problem_answer(error.problem, retry_after=error.retry_after))
+        else:
+            _Single(self, draft, reply).submit()
+
+    def cancel(self, order_id: str, client_id: str | None, key: bytes | None, reply: Reply) -> None:
+        """DELETE /orders/{id}."""
+        self.write(lambda: CancelDraft(self.market, order_id, client_id, _key(key)), reply)
+
+    def write(self, make: Callable[[], Draft], reply: Reply) -> None:
+        """Submit the one draft that `make` returns, or answer its refusal."""
+        try:
+            draft = make()
+        except msgspec.MsgspecError as error:
+            reply(problem_answer(decoding_problem(error)))
+        except Refused as error:
+            reply(problem_answer(error.problem, retry_after=error.retry_after))
+        else:
+            _Single(self, draft, reply).submit()
+
+    def replace(
+        self,
+        order_id: str | int,
+        client_id: str | None,
+        key: bytes | None,
+        amend: AmendOrder,
+        reply: Reply,
+    ) -> None:
+        """PATCH /orders/{id}."""
+        self.write(lambda: ReplaceDraft(self.market, order_id, client_id, _key(key), amend), reply)
+
+    def batch(self, body: bytes, key: bytes | None, reply: Reply) -> None:
+        """POST /orders/batch: every operation answered by itself, all in one commit."""
+        try:
+            if key is not None:
+                check_key(key)
+            batch = decode_batch(body)
+            limit = self.config.batch_operations_max
+            if len(batch.operations) > limit:
+                detail = f"{len(batch.operations)} operations, at most {limit} are taken"
+                raise refused("invalid_field", detail, field="operations")
+        except msgspec.MsgspecError as error:
+            reply(problem_answer(decoding_problem(error)))
+        except Refused as error:
+            reply(problem_answer(error.problem))
+        else:
+            _Many(self, self._drafts(batch, key), reply).submit()
+
+    def _drafts(self, batch: Batch, key: bytes | None) -> list[Draft | Answer]:
+        drafts: list[Draft | Answer] = []
+        for index, raw in enumerate(batch.operations):
+            try:
+                operation = decode_operation(raw)
+                if operation.client_id is None:
+                    operation.client_id = batch.client_id
+                own_key = None if key is None else b"%b/%d" % (key, index)
+                if operation.client_order_id is not None and operation.op == "place":
+                    own_key = None
+                drafts.append(self.operation_draft(operation, own_key))
+            except msgspec.MsgspecError as error:
+                drafts.append(problem_answer(decoding_problem(error)))
+            except Refused as error:
+                drafts.append(problem_answer(error.problem))
+        return drafts
+
+    def operation_draft(self, operation: Operation, key: bytes | None) -> Draft:
+        """Return the draft of one operation of a batch or socket message; raises `Refused`."""
+        market = self.market
+        op = operation.op
+        if op == "place":
+            for field in ("instrument", "side"):
+                if getattr(operation, field) is None:
+                    raise refused("invalid_field", f"{field} is missing", field=field)
+            return PlaceDraft(market, operation, key)
+        if op == "mass_cancel":
+            return MassCancelDraft(
+                market,
+                client_id=operation.client_id,
+                instrument=operation.instrument,
+                side=operation.side,
+                client_order_id=operation.client_order_id,
+                key=key,
+                valid_until=operation.valid_until,
+            )
+        if operation.order_id is None:
+            raise refused("invalid_field", "order_id is missing", field="order_id")
+        if op == "cancel":
+            return CancelDraft(
+                market,
+                operation.order_id,
+                operation.client_id,
+                key,
+                valid_until=operation.valid_until,
+            )
+        amend = AmendOrder(
+            price=operation.price,
+            quantity=operation.quantity,
+            valid_until=operation.valid_until,
+        )
+        return ReplaceDraft(market, operation.order_id, operation.client_id, key, amend)
+
+    def refusal_answer(self, error: NotAccepted) -> Answer:
+        """Return the answer for what the node raised before it took the commands over."""
+        self.refused_count += 1
+        if isinstance(error, Overloaded):
+            code = "too_many_requests" if error.scope == "account" else "overloaded"
+        elif isinstance(error, NoSpace):
+            code = "journal_full"
+        else:
+            code = "not_available"
+        problem = problem_of(code, str(error), outcome="rejected")
+        return problem_answer(problem, retry_after=RETRY_AFTER_S)
+
+    def failure_answer(self, failure: Failure) -> Answer:
+        """Return the answer for commands that were queued and have no events."""
+        self.failed_count += 1
+        code = "unknown_outcome" if failure is Failure.UNKNOWN else "not_available"
+        return problem_answer(problem_of(code, outcome=failure.value))
+
+
+class _Single:
+    """One draft on its way through the journal."""
+
+    __slots__ = ("attempts", "desk", "draft", "reply")
+
+    def __init__(self, desk: Desk, draft: Draft, reply: Reply) -> None:
+        self.desk = desk
+        self.draft = draft
+        self.reply = reply
+        self.attempts = 0
+
+    def submit(self) -> None:
+        draft = self.draft
+        try:
+            self.desk.node.submit(
+                draft.records,
+                draft.texts,
+                draft.count,
+                self.done,
+                urgent=draft.is_urgent,
+                account=draft.speaker,
+            )
+        except NotAccepted as error:
+            self.reply(self.desk.refusal_answer(error))
+
+    def done(self, outcome: Outcome) -> None:
+        if outcome.failure is not None:
+            self.reply(self.desk.failure_answer(outcome.failure))
+            return
+        events = outcome.events
+        try:
+            answer = self.draft.answer(events, 0, len(events), outcome.first_sequence)
+        except StaleDefinition:
+            self._again()
+        else:
+            self.reply(answer)
+
+    def _again(self) -> None:
+        self.attempts += 1
+        if self.attempts > self.desk.config.stale_retries:
+            self.reply(STALE_ANSWER)
+            return
+        self.desk.market.listing.refresh()
+        try:
+            self.draft.redraft()
+        except Refused as error:
+            self.reply(problem_answer(error.problem))
+        else:
+            self.submit()
+
+
+class _Many:
+    """The drafts of a batch in one submission; what was refused at once keeps its place."""
+
+    __slots__ = ("desk", "drafts", "reply")
+
+    def __init__(self, desk: Desk, drafts: list[Draft | Answer], reply: Reply) -> None:
+        self.desk = desk
+        self.drafts = drafts
+        self.reply = reply
+
+    def submit(self) -> None:
+        drafts = [draft for draft in self.drafts if isinstance(draft, Draft)]
+        if not drafts:
+            self._reply(self.drafts, 0)  # type: ignore[arg-type]
+            return
+        speakers = {draft.speaker for draft in drafts}
+        try:
+            self.desk.node.submit(
+                b"".join([draft.records for draft in drafts]),
+                b"".join([draft.texts for draft in drafts]),
+                sum(draft.count for draft in drafts),
+                self.done,
+                urgent=all(draft.is_urgent for draft in drafts),
+                account=speakers.pop() if len(speakers) == 1 else 0,
+            )
+        except NotAccepted as error:
+            self.reply(self.desk.refusal_answer(error))
+
+    def done(self, outcome: Outcome) -> None:
+        if outcome.failure is not None:
+            self.reply(self.desk.failure_answer(outcome.failure))
+            return
+        events = outcome.events
+        sequences = np.frombuffer(events, EVENT_HEADER_DTYPE)["sequence"]
+        counts = [draft.count if isinstance(draft, Draft) else 0 for draft in self.drafts]
+        firsts = np.cumsum([outcome.first_sequence, *counts])
+        bounds = (np.searchsorted(sequences, firsts) * 96).tolist()
+        answers = [
+            self._answer(draft, events, bounds[index], bounds[index + 1], int(firsts[index]))
+            for index, draft in enumerate(self.drafts)
+        ]
+        self._reply(answers, int(firsts[-1]) - 1)
+
+    def _answer(
+        self, draft: Draft | Answer, events: bytes, start: int, stop: int, sequence: int
+    ) -> Answer:
+        if not isinstance(draft, Draft):
+            return draft
+        try:
+            return draft.answer(events, start, stop, sequence)
+        except StaleDefinition:
+            self.desk.market.listing.refresh()
+            return STALE_ANSWER
+
+    def _reply(self, answers: Sequence[Answer], sequence: int) -> None:
+        body = b'{"results":[' + b",".join([result_json(answer) for answer in answers]) + b"]}"
+        self.reply(Answer(200, body, sequence))
+
+
+def result_json(answer: Answer) -> bytes:
+    """One result of a batch."""
+    status = answer.status
+    if status >= 400:
+        return b'{"status":%d,"problem":%b}' % (status, answer.body)
+    name = b"result" if answer.body.startswith(b'{"cancelled"') else b"order"
+    replay = b',"replayed":true' if answer.is_replay else b""
+    return b'{"status":%d%b,"%b":%b}' % (status, replay, name, answer.body)
+
+
+def _key(key: bytes | None) -> bytes | None:
+    return None if key is None else check_key(key)

@@ -1,0 +1,76 @@
+"""The gateway as one thing: what protocol, routes and sockets share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+from tradepit.gateway.access import Doorkeeper
+from tradepit.gateway.config import GatewayConfig
+from tradepit.gateway.desk import Desk, Reply
+from tradepit.gateway.numbers import gateway_source
+from tradepit.gateway.ports import MarketNode
+from tradepit.gateway.requests import AnyRequest, Slice, Waiters
+from tradepit.gateway.socket import Sockets
+from tradepit.observe.metrics import new_registry
+
+SWEEP_SECONDS = 1.0
+"""How often connections are looked at, and how coarse their clock is."""
+
+
+class Gateway:
+    """Everything behind the one port of a node."""
+
+    def __init__(self, node: MarketNode, config: GatewayConfig) -> None:
+        self.node = node
+        self.config = config
+        self.desk = Desk(node, config)
+        self.doorkeeper = Doorkeeper(config.allowed_hosts)
+        self.waiters = Waiters(node, config.read_wait_max)
+        self.definition_lock = asyncio.Lock()
+        """Numbers of assets and instruments are given out here, so one at a time."""
+        self.clock_s = time.monotonic()
+        """Coarse time for idle connections; set by the sweeper."""
+        self.connections: set[Any] = set()
+        """Open HTTP connections; the server's own set."""
+        self.sockets = Sockets(self.desk)
+        self.registry = new_registry(gateway_source(self))
+        node.add_listener(self._on_frame)
+
+    def _on_frame(self, first_sequence: int, events: bytes, texts: bytes, ends: bytes) -> None:
+        self.desk.market.listing.on_events(events)
+        self.waiters.on_frame()
+        self.sockets.on_frame(first_sequence, events)
+
+    def slice(self, request: AnyRequest) -> Slice:
+        """The part of a list that a request asks for."""
+        config = self.config
+        return Slice(
+            request,
+            size=config.page_size,
+            size_max=config.page_size_max,
+            depth_max=config.page_depth_max,
+        )
+
+    def hand_over_socket(
+        self,
+        transport: asyncio.Transport,
+        url: bytes,
+        headers: list[tuple[bytes, bytes]],
+        rest: bytes,
+    ) -> None:
+        """Give a connection that asked for a WebSocket to one; `rest` came after its request."""
+        found = dict(headers)
+        problem = self.doorkeeper.problem(found.get(b"host"), found.get(b"origin"))
+        self.sockets.take(transport, url, headers, rest, problem)
+
+    def cancel_hot(self, url: bytes, key: bytes | None, reply: Reply) -> None:
+        """Cancel the order that a hot request's path names."""
+        path, _, query = url.decode("latin-1").partition("?")
+        order_id = path.rstrip("/").rpartition("/")[2]
+        client_id = None
+        if query:
+            client_id = parse_qs(query, keep_blank_values=True).get("client_id", [None])[-1]
+        self.desk.cancel(order_id, client_id, key, reply)

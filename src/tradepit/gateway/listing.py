@@ -1,0 +1,186 @@
+"""The instruments and assets as the edge sees them: symbols to numbers, decimals to steps.
+
+A view of the replica's definitions, read again whenever an event changes one. The hot path asks it
+for an instrument by symbol and formats prices with it; recently written texts are remembered.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from tradepit.domain.decimals import (
+    DecimalError,
+    DecimalProblem,
+    format_units,
+    parse_units,
+)
+from tradepit.domain.wire import EventKind, Phase
+from tradepit.engine.rows import AssetRow, InstrumentRow
+from tradepit.gateway.ports import MarketNode
+from tradepit.gateway.problems import refused
+
+TEXTS_MAX: Final = 4096
+"""Texts remembered per instrument and kind; then the memory starts anew. About 400 KB each."""
+
+DEFINITIONS: Final = frozenset(
+    {
+        EventKind.ASSET_DEFINED,
+        EventKind.INSTRUMENT_DEFINED,
+        EventKind.INSTRUMENT_RULES_CHANGED,
+        EventKind.INSTRUMENT_REMOVED,
+        EventKind.PHASE_CHANGED,
+    }
+)
+
+_ORDINARY: Final = bytes(kind for kind in range(256) if kind not in DEFINITIONS)
+
+
+class Instrument:
+    """One instrument: its row, and the way between its steps and decimal text."""
+
+    __slots__ = (
+        "_prices",
+        "_quantities",
+        "base",
+        "number",
+        "quote",
+        "row",
+        "symbol_json",
+        "version",
+    )
+
+    def __init__(self, row: InstrumentRow, base: AssetRow, quote: AssetRow) -> None:
+        self.row = row
+        self.number = row.instrument
+        self.version = row.definition_version
+        self.base = base
+        self.quote = quote
+        self.symbol_json = msgspec.json.encode(row.symbol).decode()
+        self._prices: dict[int, str] = {}
+        self._quantities: dict[int, str] = {}
+
+    def price_units(self, raw: bytes, field: str) -> int:
+        """Parse a price above zero into ticks; raises `Refused` naming the field."""
+        try:
+            units = parse_units(raw, self.row.tick_mantissa, self.row.tick_exponent)
+        except DecimalError as error:
+            raise number_refused(error, "tick_size", field, self.tick_size) from None
+        if units <= 0:
+            raise refused("invalid_price", f"{field} must be above zero", field=field, status=400)
+        return units
+
+    def quantity_units(self, raw: bytes, field: str) -> int:
+        """Parse a quantity above zero into lots; raises `Refused` naming the field."""
+        try:
+            units = parse_units(raw, self.row.lot_mantissa, self.row.lot_exponent)
+        except DecimalError as error:
+            raise number_refused(error, "lot_size", field, self.lot_size) from None
+        if units <= 0:
+            detail = f"{field} must be above zero"
+            raise refused("invalid_quantity", detail, field=field, status=400)
+        return units
+
+    def price_text(self, ticks: int) -> str:
+        """Decimal text of a price in ticks."""
+        text = self._prices.get(ticks)
+        if text is None:
+            if len(self._prices) >= TEXTS_MAX:
+                self._prices.clear()
+            text = format_units(ticks, self.row.tick_mantissa, self.row.tick_exponent)
+            self._prices[ticks] = text
+        return text
+
+    def quantity_text(self, lots: int) -> str:
+        """Decimal text of a quantity in lots."""
+        text = self._quantities.get(lots)
+        if text is None:
+            if len(self._quantities) >= TEXTS_MAX:
+                self._quantities.clear()
+            text = format_units(lots, self.row.lot_mantissa, self.row.lot_exponent)
+            self._quantities[lots] = text
+        return text
+
+    def quote_text(self, amount: int) -> str:
+        """Decimal text of an amount of the quote asset in minor units."""
+        return format_units(amount, 1, self.quote.scale)
+
+    @property
+    def tick_size(self) -> str:
+        """Decimal text of one tick."""
+        return format_units(1, self.row.tick_mantissa, self.row.tick_exponent)
+
+    @property
+    def lot_size(self) -> str:
+        """Decimal text of one lot."""
+        return format_units(1, self.row.lot_mantissa, self.row.lot_exponent)
+
+
+def number_refused(error: DecimalError, code: str, field: str, step: str) -> Exception:
+    """Return the refusal of a decimal: `code` when it only has too many digits."""
+    if error.problem is DecimalProblem.NOT_A_MULTIPLE:
+        return refused(code, f"{field} must be a multiple of {step}", field=field)
+    return refused("invalid_number", f"{field} {error.problem.value}", field=field)
+
+
+class Listing:
+    """All instruments and assets of the market."""
+
+    def __init__(self, node: MarketNode) -> None:
+        self._node = node
+        self.by_symbol: dict[str, Instrument] = {}
+        self.by_number: dict[int, Instrument] = {}
+        self.assets: dict[int, AssetRow] = {}
+        self.assets_by_code: dict[str, AssetRow] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read all definitions anew."""
+        assets = [AssetRow._make(row) for row in self._node.replica.assets()]
+        self.assets = {row.asset: row for row in assets}
+        self.assets_by_code = {row.code: row for row in assets}
+        by_symbol: dict[str, Instrument] = {}
+        by_number: dict[int, Instrument] = {}
+        for values in self._node.replica.instruments():
+            row = InstrumentRow._make(values)
+            instrument = Instrument(row, self.assets[row.base_asset], self.assets[row.quote_asset])
+            by_number[row.instrument] = instrument
+            if row.phase != Phase.REMOVED:
+                by_symbol[row.symbol] = instrument
+        self.by_symbol, self.by_number = by_symbol, by_number
+
+    def on_events(self, events: bytes) -> None:
+        """Read anew when one of the events changed a definition."""
+        if events[::96].translate(None, _ORDINARY):
+            self.refresh()
+
+    def find(self, symbol: str, field: str = "instrument") -> Instrument:
+        """Return the instrument of a symbol; raises `Refused` unknown_instrument."""
+        instrument = self.by_symbol.get(symbol)
+        if instrument is None:
+            raise refused("unknown_instrument", f"there is no instrument {symbol!r}", field=field)
+        return instrument
+
+    def asset(self, code: str, field: str = "asset") -> AssetRow:
+        """Return the asset of a code; raises `Refused` unknown_asset."""
+        asset = self.assets_by_code.get(code)
+        if asset is None:
+            raise refused("unknown_asset", f"there is no asset {code!r}", field=field)
+        return asset
+
+    def amount_units(self, raw: bytes, asset: AssetRow, field: str = "amount") -> int:
+        """Parse an amount above zero into minor units of an asset."""
+        try:
+            units = parse_units(raw, 1, asset.scale)
+        except DecimalError as error:
+            step = format_units(1, 1, asset.scale)
+            raise number_refused(error, "invalid_number", field, step) from None
+        if units <= 0:
+            detail = f"{field} must be above zero"
+            raise refused("invalid_amount", detail, field=field, status=400)
+        return units
+
+    def amount_text(self, asset: int, amount: int) -> str:
+        """Decimal text of an amount in minor units, without the code."""
+        return format_units(amount, 1, self.assets[asset].scale)

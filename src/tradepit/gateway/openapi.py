@@ -1,0 +1,311 @@
+"""The OpenAPI 3.1 document: the routes of this package, described once, from the same structs that
+decode requests. A test compares the table with the routes that are served."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from tradepit.gateway import results, shapes
+from tradepit.gateway.problems import CODES, Problem
+
+Json = dict[str, Any]
+
+API: Final = "/api/v1"
+ALWAYS: Final = (400, 403, 503)
+"""Statuses that any route may answer."""
+
+
+class Parameter(NamedTuple):
+    """One query parameter."""
+
+    name: str
+    about: str
+    schema: Json
+
+
+class Route(NamedTuple):
+    """One operation."""
+
+    method: str
+    path: str
+    summary: str
+    answer: type | tuple[type, ...] | None
+    body: type | None = None
+    query: tuple[Parameter, ...] = ()
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    is_write: bool = False
+    tag: str = "orders"
+    item: type | None = None
+    """What a list holds."""
+
+
+_TEXT: Final[Json] = {"type": "string"}
+CLIENT = Parameter("client_id", "the account; absent = trusted operator", _TEXT)
+INSTRUMENT = Parameter("instrument", "symbol", {"type": "string", "examples": ["BTC-USD"]})
+SIDE = Parameter("side", "buy or sell", {"type": "string", "enum": ["buy", "sell"]})
+CLIENT_ORDER = Parameter("client_order_id", "own name of the order", _TEXT)
+STATUS = Parameter("status", "comma-separated; open = new, partially_filled", _TEXT)
+UNTIL = Parameter("valid_until", "RFC 3339; refused when applied later", _TEXT)
+LIMIT = Parameter("limit", "items", {"type": "integer", "minimum": 1, "maximum": 1000})
+CURSOR = Parameter("cursor", "`next` of the page before", {"type": "string", "pattern": "^[0-9]+$"})
+PAGE = Parameter("page", "from 1; page times limit up to 10,000", {"type": "integer", "minimum": 1})
+MIN_SEQUENCE = Parameter(
+    "min_sequence", "wait (bounded) until the reader has it", {"type": "integer", "minimum": 0}
+)
+DEPTH = Parameter("depth", "levels (at most 1,000) or orders (at most 5,000)", {"type": "integer"})
+BY = Parameter(
+    "by", "price levels, or order by order", {"type": "string", "enum": ["level", "order"]}
+)
+LIST = (LIMIT, CURSOR, PAGE, MIN_SEQUENCE)
+
+HISTORY: Final = (
+    "Finished orders and trades are kept in memory, the newest first to stay (200,000 orders and "
+    "500,000 trades unless configured otherwise); open orders are always there."
+)
+
+ROUTES: Final = (
+    Route("post", f"{API}/orders", "Place an order", (results.Order, results.ForgottenOrder),
+          shapes.PlaceOrder, status=201, errors=(404, 409, 413, 415, 422, 429), is_write=True),
+    Route("post", f"{API}/orders/batch", "Up to 1,000 operations, in order, in one commit",
+          results.BatchResults, shapes.Batch, errors=(413, 415, 422, 429), is_write=True),
+    Route("get", f"{API}/orders", f"List orders, newest first. {HISTORY}", results.Page,
+          query=(CLIENT, INSTRUMENT, STATUS, CLIENT_ORDER, *LIST), errors=(422,),
+          item=results.Order),
+    Route("delete", f"{API}/orders", "Cancel all that match; by client_order_id also an order that "
+          "has not arrived yet", results.Cancelled,
+          query=(CLIENT, INSTRUMENT, SIDE, CLIENT_ORDER, UNTIL), errors=(404, 409, 422, 429),
+          is_write=True),
+    Route("get", f"{API}/orders/{{order_id}}", "Read an order", results.Order,
+          query=(CLIENT, MIN_SEQUENCE), errors=(404, 422)),
+    Route("delete", f"{API}/orders/{{order_id}}", "Cancel an order",
+          (results.Order, results.ForgottenOrder), query=(CLIENT,),
+          errors=(404, 409, 422, 429), is_write=True),
+    Route("patch", f"{API}/orders/{{order_id}}", "Amend price, total quantity, or both",
+          (results.Order, results.ForgottenOrder), shapes.AmendOrder, query=(CLIENT,),
+          errors=(404, 409, 413, 415, 422, 429), is_write=True),
+    Route("post", f"{API}/accounts", "Open an account with the starting balances", results.Account,
+          shapes.OpenAccount, status=201, errors=(409, 413, 415, 422, 429), is_write=True,
+          tag="accounts"),
+    Route("get", f"{API}/accounts/{{account_id}}", "Read an account", results.Account,
+          query=(MIN_SEQUENCE,), errors=(404, 422), tag="accounts"),
+    Route("get", f"{API}/accounts/{{account_id}}/balances", "Money by asset", results.Page,
+          query=(MIN_SEQUENCE,), errors=(404, 422), tag="accounts", item=results.Balance),
+    Route("get", f"{API}/accounts/{{account_id}}/positions", "Positions, valued at the mid, else "
+          "at the last trade", results.Page, query=(MIN_SEQUENCE,), errors=(404, 422),
+          tag="accounts", item=results.Position),
+    Route("get", f"{API}/accounts/{{account_id}}/trades", f"Own fills. {HISTORY}", results.Page,
+          query=(INSTRUMENT, *LIST), errors=(404, 422), tag="accounts", item=results.AccountFill),
+    Route("post", f"{API}/accounts/{{account_id}}/deposits", "Bring money in", results.Account,
+          shapes.MoveFunds, status=201, errors=(404, 409, 413, 415, 422, 429), is_write=True,
+          tag="accounts"),
+    Route("post", f"{API}/accounts/{{account_id}}/withdrawals", "Take money out", results.Account,
+          shapes.MoveFunds, status=201, errors=(404, 409, 413, 415, 422, 429), is_write=True,
+          tag="accounts"),
+    Route("post", f"{API}/accounts/{{account_id}}/transfers", "Money to another account",
+          results.Account, shapes.Transfer, status=201, errors=(404, 409, 413, 415, 422, 429),
+          is_write=True, tag="accounts"),
+    Route("put", f"{API}/accounts/{{account_id}}/limits", "Set limits", results.AccountLimits,
+          shapes.Limits, errors=(404, 409, 413, 415, 422, 429), is_write=True, tag="accounts"),
+    *(
+        Route("post", f"{API}/accounts/{{account_id}}/{action}", about, results.AccountStateResult,
+              errors=(404, 409, 415, 422, 429), is_write=True, tag="accounts")
+        for action, about in (
+            ("suspend", "Refuse new orders"),
+            ("resume", "Take orders again"),
+            ("kill", "Cancel everything and refuse new orders"),
+        )
+    ),
+    Route("get", f"{API}/instruments", "List instruments", results.Page, query=(MIN_SEQUENCE,),
+          errors=(422,), tag="instruments", item=results.Instrument),
+    Route("post", f"{API}/instruments", "Add an instrument, and its assets when they are new",
+          results.Instrument, shapes.DefineInstrument, status=201,
+          errors=(409, 413, 415, 422, 429), is_write=True, tag="instruments"),
+    Route("get", f"{API}/instruments/{{symbol}}", "Read an instrument", results.Instrument,
+          query=(MIN_SEQUENCE,), errors=(404, 422), tag="instruments"),
+    Route("delete", f"{API}/instruments/{{symbol}}", "Remove an instrument in which nothing rests",
+          results.Instrument, errors=(404, 409, 422, 429), is_write=True, tag="instruments"),
+    Route("put", f"{API}/instruments/{{symbol}}/phase", "Halt, resume, close", results.Instrument,
+          shapes.SetPhase, errors=(404, 409, 413, 415, 422, 429), is_write=True,
+          tag="instruments"),
+    Route("get", f"{API}/trades", f"List trades. {HISTORY}", results.Page,
+          query=(INSTRUMENT, *LIST), errors=(422,), tag="market data", item=results.Trade),
+    Route("get", f"{API}/orderbook", "The book, best first", (results.Book, results.QueueBook),
+          query=(INSTRUMENT, DEPTH, BY, MIN_SEQUENCE), errors=(422,), tag="market data"),
+    Route("get", "/health", "Liveness", results.Health, tag="node"),
+    Route("get", "/ready", "Readiness: takes new orders", results.Health, tag="node"),
+    Route("get", "/metrics", "Prometheus text", None, tag="node"),
+)  # fmt: skip
+
+SOCKETS: Final = {
+    f"{API}/ws": "Order entry and channels over WebSocket.\n\n"
+    'Orders: `{"id": any, "op": "place" | "cancel" | "replace" | "mass_cancel", …}` is answered '
+    '`{"id", "op", "status", "order" | "result" | "problem"}`; `key` names the idempotency key.\n\n'
+    'Channels: `{"op": "subscribe", "channel": "book:BTC-USD", "from": seq?}` is answered by a '
+    "snapshot and then changes; `trades:SYM`, `bbo:SYM`, `book:SYM` (SYM may be `*`), `execution` "
+    "with `client_id`. Every change names the `previous_seq` that it follows. `seq` is a journal "
+    "sequence times 1,000,000 plus the event's place among those of its command. A consumer "
+    "that falls behind is closed with code 4008.",
+    f"{API}/ws/trades": "One text frame per trade; `?instrument=` for one instrument.",
+}
+
+
+@cache
+def openapi_document() -> bytes:
+    """Return the document as JSON."""
+    return msgspec.json.encode(_document())
+
+
+def _document() -> Json:
+    structs = {Problem, results.AcceptedOrder}
+    for route in ROUTES:
+        answers = route.answer if isinstance(route.answer, tuple) else (route.answer,)
+        structs |= {shape for shape in (*answers, route.body, route.item) if shape is not None}
+    ordered = sorted(structs, key=lambda shape: shape.__name__)
+    _, components = msgspec.json.schema_components(
+        ordered, ref_template="#/components/schemas/{name}"
+    )
+    _describe_batch(components)
+    paths: Json = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = _operation(route)
+    for path, about in SOCKETS.items():
+        paths[path] = {"get": _socket(path, about)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tradepit",
+            "version": "1",
+            "description": "A complete electronic market. Decimals are exact: strings or numbers "
+            "in, strings out. Times are RFC 3339 in UTC.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name} for name in ("orders", "accounts", "instruments", "market data",
+                                             "streams", "node")],
+        "paths": paths,
+        "components": {"schemas": components},
+        "x-problem-codes": {
+            code: {"status": meaning.status, "title": meaning.title}
+            for code, meaning in sorted(CODES.items())
+        },
+    }  # fmt: skip
+
+
+def _describe_batch(components: Json) -> None:
+    """Operations are decoded one by one, so that one bad one does not spoil the others."""
+    _, more = msgspec.json.schema_components(
+        [shapes.Operation], ref_template="#/components/schemas/{name}"
+    )
+    components.update(more)
+    components["Batch"]["properties"]["operations"] = {
+        "type": "array",
+        "maxItems": 1000,
+        "items": {"$ref": "#/components/schemas/Operation"},
+    }
+
+
+def _operation(route: Route) -> Json:
+    operation: Json = {
+        "operationId": _operation_id(route),
+        "summary": route.summary,
+        "tags": [route.tag],
+        "parameters": _parameters(route),
+        "responses": {str(route.status): _answer(route)},
+    }
+    if route.is_write and route.path == f"{API}/orders" and route.method == "post":
+        operation["responses"]["202"] = {
+            "description": "accepted, with `Prefer: respond-async`",
+            "content": {"application/json": {"schema": _ref(results.AcceptedOrder)}},
+        }
+    if route.is_write and route.status == 201:
+        operation["responses"]["200"] = _answer(route) | {
+            "description": "the original answer to a repeated write"
+        }
+    for status in sorted({*ALWAYS, *route.errors}):
+        operation["responses"][str(status)] = _problem(status)
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _ref(route.body)}},
+        }
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    words = [word for word in route.path.removeprefix(API).split("/") if word]
+    return "_".join([route.method, *(word.strip("{}").replace(".", "_") for word in words)])
+
+
+def _parameters(route: Route) -> list[Json]:
+    parameters: list[Json] = [
+        {"name": word[1:-1], "in": "path", "required": True,
+         "schema": {"type": "string", "pattern": "^[!-.0-~]+$"}}
+        for word in route.path.split("/")
+        if word.startswith("{")
+    ]  # fmt: skip
+    for name, about, schema in route.query:
+        required = name == "instrument" and route.path.endswith("/orderbook")
+        parameters.append(
+            {"name": name, "in": "query", "description": about, "required": required,
+             "schema": schema}
+        )  # fmt: skip
+    if route.is_write:
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "1 to 64 visible ASCII characters; the same command under the "
+                "same key is done once",
+                "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+            }
+        )
+    return parameters
+
+
+def _ref(shape: type) -> Json:
+    return {"$ref": f"#/components/schemas/{shape.__name__}"}
+
+
+def _answer(route: Route) -> Json:
+    if route.answer is None:
+        return {"description": "text", "content": {"text/plain": {"schema": _TEXT}}}
+    schema: Json
+    if isinstance(route.answer, tuple):
+        schema = {"anyOf": [_ref(shape) for shape in route.answer]}
+    else:
+        schema = _ref(route.answer)
+    if route.item is not None:
+        items = {"type": "array", "items": _ref(route.item)}
+        schema = {"allOf": [schema, {"type": "object", "properties": {"items": items}}]}
+    answer: Json = {"description": "done", "content": {"application/json": {"schema": schema}}}
+    if route.is_write:
+        answer["headers"] = {
+            "X-Sequence": {"description": "journal sequence", "schema": {"type": "integer"}},
+            "Idempotent-Replayed": {"description": "true on a repeated write", "schema": _TEXT},
+        }
+    return answer
+
+
+def _problem(status: int) -> Json:
+    codes = sorted(code for code, meaning in CODES.items() if meaning.status == status)
+    answer: Json = {
+        "description": ", ".join(codes),
+        "content": {"application/problem+json": {"schema": _ref(Problem)}},
+    }
+    if status in (429, 503):
+        answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return answer
+
+
+def _socket(path: str, about: str) -> Json:
+    return {
+        "operationId": path.removeprefix(API).strip("/").replace("/", "_"),
+        "summary": "WebSocket",
+        "description": about,
+        "tags": ["streams"],
+        "responses": {"101": {"description": "switching to WebSocket"}, "400": _problem(400)},
+    }

@@ -1,0 +1,71 @@
+"""Routes for those who run the node: liveness, readiness, metrics; and the documents."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Final
+
+from litestar import Response, get
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from tradepit.gateway.gateway import Gateway
+from tradepit.gateway.openapi import openapi_document
+from tradepit.gateway.requests import AnyRequest, json_response
+from tradepit.gateway.results import Health
+
+PAGE_POLICY: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
+)
+"""Pages load nothing from elsewhere and cannot be framed."""
+
+
+@get("/health")
+async def health(gateway: Gateway) -> Response[bytes]:
+    return json_response(Health(status="alive", sequence=gateway.node.replica.sequence))
+
+
+@get("/ready")
+async def ready(gateway: Gateway) -> Response[bytes]:
+    is_ready = gateway.node.is_ready
+    body = Health(
+        status="ready" if is_ready else "not_ready", sequence=gateway.node.replica.sequence
+    )
+    return json_response(body, 200 if is_ready else 503)
+
+
+@get("/metrics")
+async def metrics(gateway: Gateway) -> Response[bytes]:
+    text = generate_latest(gateway.registry)
+    return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+@get("/openapi.json")
+async def openapi(gateway: Gateway) -> Response[bytes]:
+    return json_response(openapi_document())
+
+
+@get("/docs")
+async def docs(request: AnyRequest) -> Response[bytes]:
+    return _page("docs.html")
+
+
+@get("/")
+async def start_page(request: AnyRequest) -> Response[bytes]:
+    return _page("index.html")
+
+
+def _page(name: str) -> Response[bytes]:
+    content = files("tradepit.gateway").joinpath("static", name).read_bytes()
+    return Response(
+        content,
+        media_type="text/html; charset=utf-8",
+        headers={
+            "content-security-policy": PAGE_POLICY,
+            "x-content-type-options": "nosniff",
+            "cache-control": "no-cache",
+        },
+    )
+
+
+HANDLERS: Final = (health, ready, metrics, openapi, docs, start_page)

@@ -1,0 +1,155 @@
+"""Routes of orders. Writes go to the desk, exactly as on the hot path; reads to the replica."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from litestar import Response, delete, get, patch, post
+
+from tradepit.domain.wire import OrderStatus
+from tradepit.gateway.drafts import MassCancelDraft, check_key, order_number
+from tradepit.gateway.gateway import Gateway
+from tradepit.gateway.problems import refused
+from tradepit.gateway.requests import (
+    AnyRequest,
+    answered,
+    decode,
+    idempotency_key,
+    json_response,
+    page_body,
+    read_body,
+)
+from tradepit.gateway.shapes import AmendOrder
+
+_OPEN: Final = 1 << OrderStatus.NEW | 1 << OrderStatus.PARTIALLY_FILLED
+_STATUSES: Final = {status.name.lower(): 1 << status for status in OrderStatus if status} | {
+    "open": _OPEN
+}
+
+
+@post("/orders")
+async def place_order(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+    body = await read_body(request, gateway.config.order_body_max)
+    key = idempotency_key(request)
+    is_async = "respond-async" in request.headers.get("prefer", "")
+    return await answered(lambda reply: gateway.desk.place(body, key, reply, is_async=is_async))
+
+
+@post("/orders/batch")
+async def place_batch(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+    body = await read_body(request, gateway.config.batch_body_max)
+    key = idempotency_key(request)
+    return await answered(lambda reply: gateway.desk.batch(body, key, reply))
+
+
+@delete("/orders/{order_id:str}", status_code=200)
+async def cancel_order(request: AnyRequest, gateway: Gateway, order_id: str) -> Response[bytes]:
+    key = idempotency_key(request)
+    client_id = request.query_params.get("client_id")
+    return await answered(lambda reply: gateway.desk.cancel(order_id, client_id, key, reply))
+
+
+@patch("/orders/{order_id:str}")
+async def amend_order(request: AnyRequest, gateway: Gateway, order_id: str) -> Response[bytes]:
+    amend = decode(await read_body(request, gateway.config.order_body_max), AmendOrder)
+    key = idempotency_key(request)
+    client_id = amend.client_id or request.query_params.get("client_id")
+    return await answered(
+        lambda reply: gateway.desk.replace(order_id, client_id, key, amend, reply)
+    )
+
+
+@delete("/orders", status_code=200)
+async def cancel_orders(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+    key = idempotency_key(request)
+    query = request.query_params
+    return await answered(
+        lambda reply: gateway.desk.write(
+            lambda: MassCancelDraft(
+                gateway.desk.market,
+                client_id=query.get("client_id"),
+                instrument=query.get("instrument"),
+                side=query.get("side"),
+                client_order_id=query.get("client_order_id"),
+                key=None if key is None else check_key(key),
+                valid_until=query.get("valid_until"),
+            ),
+            reply,
+        )
+    )
+
+
+@get("/orders/{order_id:str}")
+async def read_order(request: AnyRequest, gateway: Gateway, order_id: str) -> Response[bytes]:
+    await gateway.waiters.reach(request)
+    replica = gateway.node.replica
+    row = replica.order(order_number(order_id))
+    client_id = request.query_params.get("client_id")
+    if row is None or (client_id is not None and row[1] != replica.account_number(client_id)):
+        raise refused("unknown_order")
+    text = gateway.desk.market.renderer.order_row(row)
+    return json_response(f'{text[:-1]},"as_of":{replica.sequence}}}'.encode())
+
+
+@get("/orders")
+async def list_orders(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+    await gateway.waiters.reach(request)
+    wanted = gateway.slice(request)
+    statuses = _statuses(request.query_params.get("status"))
+    replica = gateway.node.replica
+    market = gateway.desk.market
+    account = instrument = 0
+    client_id = request.query_params.get("client_id")
+    if client_id is not None:
+        account = replica.account_number(client_id)
+        if not account:
+            return json_response(page_body([], replica.sequence, None))
+    symbol = request.query_params.get("instrument")
+    if symbol is not None:
+        instrument = market.listing.find(symbol).number
+    client_order_id = request.query_params.get("client_order_id")
+    if client_order_id is not None:
+        return _by_client_order_id(gateway, account, client_order_id, instrument, statuses)
+    rows = replica.orders(account, instrument, statuses, wanted.before, wanted.rows)
+    shown = rows[wanted.skip : wanted.skip + wanted.limit]
+    following = str(shown[-1][0]) if len(rows) == wanted.rows else None
+    items = [market.renderer.order_row(row) for row in shown]
+    return json_response(page_body(items, replica.sequence, following))
+
+
+def _by_client_order_id(
+    gateway: Gateway, account: int, client_order_id: str, instrument: int, statuses: int
+) -> Response[bytes]:
+    """The newest order of that name; names are per account, so the account must be given."""
+    if not account:
+        detail = "client_order_id needs client_id beside it"
+        raise refused("invalid_parameter", detail, field="client_order_id")
+    replica = gateway.node.replica
+    items: list[str] = []
+    order_id = replica.order_by_client_id(account, client_order_id)
+    row = replica.order(order_id) if order_id else None
+    if row is not None and instrument in (0, row[2]) and (not statuses or statuses & (1 << row[8])):
+        items.append(gateway.desk.market.renderer.order_row(row))
+    return json_response(page_body(items, replica.sequence, None))
+
+
+def _statuses(text: str | None) -> int:
+    mask = 0
+    for name in text.split(",") if text else ():
+        bit = _STATUSES.get(name.strip().lower())
+        if bit is None:
+            known = ", ".join(_STATUSES)
+            raise refused("invalid_parameter", f"status must be among {known}", field="status")
+        mask |= bit
+    return mask
+
+
+HANDLERS: Final = (
+    place_order,
+    place_batch,
+    cancel_order,
+    amend_order,
+    cancel_orders,
+    read_order,
+    list_orders,
+)

@@ -1,0 +1,119 @@
+"""Refusals: RFC 9457 problem documents with a stable code.
+
+Every code that the interface can answer is listed in `CODES`; the reject reasons of the engine
+come from the schema, the rest are the gateway's own. The OpenAPI document prints the same table.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from tradepit.domain.wire import REJECTS, RejectReason
+
+
+class Code(NamedTuple):
+    """What a code stands for: its HTTP status, and what a person reads."""
+
+    status: int
+    title: str
+
+
+_OWN: Final[dict[str, Code]] = {
+    "malformed": Code(400, "the request is not well-formed"),
+    "invalid_field": Code(400, "a field is missing or has the wrong form"),
+    "invalid_number": Code(400, "not a finite decimal number in range"),
+    "tick_size": Code(400, "price is not a multiple of the tick size"),
+    "lot_size": Code(400, "quantity is not a multiple of the lot size"),
+    "invalid_parameter": Code(400, "a query parameter has the wrong form"),
+    "invalid_cursor": Code(400, "the cursor is not one that a list gave"),
+    "invalid_key": Code(400, "an idempotency key is 1 to 64 visible ASCII characters"),
+    "foreign_host": Code(403, "the Host is not one of this node's names"),
+    "foreign_origin": Code(403, "requests from other web origins are refused"),
+    "not_found": Code(404, "no such resource"),
+    "method_not_allowed": Code(405, "the resource does not know this method"),
+    "too_large": Code(413, "the request body is too large"),
+    "unsupported_media_type": Code(415, "the body must be application/json"),
+    "sequence_not_reached": Code(422, "the reader has not reached min_sequence in time"),
+    "too_many_requests": Code(429, "too many requests in flight; retry later"),
+    "headers_too_large": Code(431, "the request's head is too large"),
+    "internal_error": Code(500, "the node failed to answer"),
+    "overloaded": Code(503, "the node is overloaded; nothing was done"),
+    "journal_full": Code(503, "the journal is full; only cancels are taken"),
+    "not_available": Code(503, "the node takes no commands"),
+    "unknown_outcome": Code(503, "whether the command took effect is unknown; retry with its key"),
+}
+
+CODES: Final[dict[str, Code]] = _OWN | {
+    RejectReason(number).name.lower(): Code(status, title)
+    for number, (status, title) in REJECTS.items()
+}
+"""Every code of the interface."""
+
+REJECT_CODES: Final = {int(number): RejectReason(number).name.lower() for number in REJECTS}
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """application/problem+json of RFC 9457."""
+
+    type: str = ""
+    title: str
+    status: int
+    code: str
+    detail: str = ""
+    field: str | None = None
+    outcome: str | None = None
+
+
+class Refused(Exception):
+    """A request is refused at the edge; `problem` is what its sender reads."""
+
+    def __init__(self, problem: Problem, *, retry_after: int = 0) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+        self.retry_after = retry_after
+
+
+def problem_of(
+    code: str,
+    detail: str = "",
+    *,
+    field: str | None = None,
+    status: int = 0,
+    outcome: str | None = None,
+) -> Problem:
+    """Return the problem of a code; `status` overrides the usual one."""
+    meaning = CODES[code]
+    return Problem(
+        type=f"/docs#{code}",
+        title=meaning.title,
+        status=status or meaning.status,
+        code=code,
+        detail=detail or meaning.title,
+        field=field,
+        outcome=outcome,
+    )
+
+
+def refused(
+    code: str, detail: str = "", *, field: str | None = None, status: int = 0, retry_after: int = 0
+) -> Refused:
+    """Return the exception of a code, to be raised."""
+    return Refused(problem_of(code, detail, field=field, status=status), retry_after=retry_after)
+
+
+encode_problem: Final = msgspec.json.Encoder().encode
+"""Problem to JSON."""
+
+
+def decoding_problem(error: msgspec.MsgspecError) -> Problem:
+    """Return the problem of a body that msgspec refused: the field is named when it is known."""
+    text = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return problem_of("malformed", text)
+    reason, _, place = text.partition(" - at `$")
+    field = place.rstrip("`").removeprefix(".") or None
+    if field is None and reason.startswith("Object missing required field"):
+        field = reason.split("`")[1]
+    return problem_of("invalid_field", reason, field=field)

@@ -1,0 +1,344 @@
+"""Order entry answered inside uvicorn's HTTP protocol; everything else goes on to the application.
+
+Why: an ASGI task per request costs more than the order. A hot request (a new order or a cancel, in
+one plain HTTP/1.1 message with a length) is handed to the desk from the parser's callback, and the
+desk's reply is written to the transport. Requests with anything unusual about them take the ASGI
+way, which gives the same answers.
+
+Order of answers: hot requests of one connection may be in flight together; each has a slot, and
+slots are written in order. The two ways are never in flight together on one connection: a request
+that would mix them takes the ASGI way and waits in uvicorn's pipeline until the slots are empty.
+
+uvicorn's protocol class is internal to it, hence the exact pin of its version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tradepit.gateway.drafts import Answer, problem_answer
+from tradepit.gateway.problems import problem_of
+
+if TYPE_CHECKING:
+    from tradepit.gateway.gateway import Gateway
+
+SLOTS_MAX: Final = 128
+"""Hot requests of one connection in flight; a further one waits like any pipelined request."""
+
+HEAD_MAX: Final = 32 * 1024
+"""Bytes of request line and headers."""
+
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+_OK_HEAD: Final = (
+    b"%bcontent-type: application/json\r\nx-sequence: %d\r\ncontent-length: %d\r\n\r\n%b"
+)
+_UNUSUAL: Final = frozenset({b"transfer-encoding", b"expect", b"connection", b"upgrade", b"prefer"})
+_JSON: Final = b"application/json"
+_ORDERS: Final = frozenset({b"/api/v1/orders", b"/api/v1/orders/"})
+_ORDER_ID: Final = re.compile(rb"/api/v1/orders/\d+/?(?:\?|$)")
+
+
+def answer_bytes(answer: Answer) -> bytes:
+    """The whole HTTP message of an answer."""
+    status_line = _STATUS_LINES[answer.status]
+    if answer.status < 400 and not answer.is_replay:
+        return _OK_HEAD % (status_line, answer.sequence, len(answer.body), answer.body)
+    head = [status_line, b"content-length: %d\r\n" % len(answer.body)]
+    head += [b"%b: %b\r\n" % pair for pair in answer_headers(answer)]
+    return b"".join([*head, b"\r\n", answer.body])
+
+
+def answer_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, without its length."""
+    kind = b"application/json" if answer.status < 400 else b"application/problem+json"
+    headers = [(b"content-type", kind)]
+    if answer.sequence:
+        headers.append((b"x-sequence", b"%d" % answer.sequence))
+    if answer.is_replay:
+        headers.append((b"idempotent-replayed", b"true"))
+    if answer.retry_after:
+        headers.append((b"retry-after", b"%d" % answer.retry_after))
+    return headers
+
+
+class HeadTooLarge(Exception):
+    """Request line and headers are beyond `HEAD_MAX`."""
+
+
+class _Slot:
+    """One hot request in flight: where its answer goes."""
+
+    __slots__ = ("message", "protocol")
+
+    def __init__(self, protocol: OrderEntryProtocol) -> None:
+        self.protocol = protocol
+        self.message: bytes | None = None
+
+    def reply(self, answer: Answer) -> None:
+        self.message = answer_bytes(answer)
+        self.protocol.on_slot_filled()
+
+
+class _Busy:
+    """Stands where uvicorn looks for the request before: makes the next one wait its turn."""
+
+    response_complete = False
+    disconnected = False
+    message_event = asyncio.Event()
+
+
+class OrderEntryProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a short way for orders."""
+
+    gateway: Gateway
+    """Set on a subclass by the server."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.slots: deque[_Slot] = deque()
+        self.hot: Any = None
+        self.hot_body = b""
+        self.head_size = 0
+        self.is_half_closed = False
+        self.is_refused = False
+        self.last_seen = self.gateway.clock_s
+        self.request_since = 0.0
+        if len(self.connections) > self.gateway.config.connections_max:
+            problem = problem_of("overloaded", "too many connections", outcome="rejected")
+            transport.write(answer_bytes(problem_answer(problem, retry_after=1)))
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self.last_seen = self.gateway.clock_s
+        self._unset_keepalive_if_required()
+        if self.is_refused:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, HeadTooLarge):
+                raise
+            self._refuse("headers_too_large")
+        except httptools.HttpParserError:
+            self._refuse("malformed", "not an HTTP/1.1 request")
+
+    def _upgrade(self, rest: bytes) -> None:
+        if not self._should_upgrade():
+            # The request was answered as if it had not asked; what follows it is not HTTP.
+            self._end_after_answers()
+        elif self.slots or self._is_asgi_busy():
+            self._refuse("malformed", "a WebSocket needs a connection of its own")
+        else:
+            self.connections.discard(self)
+            self.gateway.hand_over_socket(self.transport, self.url, self.headers, rest)
+
+    def _should_upgrade_to_ws(self) -> bool:
+        return True
+
+    def _end_after_answers(self) -> None:
+        self.is_half_closed = True
+        if self._is_asgi_busy():
+            self.cycle.keep_alive = False
+
+    def _refuse(self, code: str, detail: str = "") -> None:
+        """Answer what cannot be understood, after the answers before it, and close."""
+        self.is_refused = True
+        if self.transport.is_closing():
+            return
+        message = answer_bytes(problem_answer(problem_of(code, detail)))
+        message = message.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+        self.flow.pause_reading()
+        self._end_after_answers()
+        if self.slots:
+            slot = _Slot(self)
+            slot.message = message
+            self.slots.append(slot)
+        elif not self._is_asgi_busy():
+            self.transport.write(message)
+            self.transport.close()
+
+    def _is_asgi_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    # Parser callbacks
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.head_size = 0
+        self.hot = None
+        self.expect_100_continue = False
+        self.request_since = self.gateway.clock_s
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+        self._count_head(len(name) + len(value))
+
+    def _count_head(self, size: int) -> None:
+        self.head_size += size
+        if self.head_size > HEAD_MAX:
+            raise HeadTooLarge
+
+    def on_headers_complete(self) -> None:
+        if self.gateway.config.hot_path and self._begin_hot():
+            return
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        for name, value in headers:
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+        if self.slots:
+            self.cycle = cast(Any, _Busy)
+        super().on_headers_complete()
+
+    def _begin_hot(self) -> bool:
+        """Decide whether this request is a hot one, and remember what it asks for."""
+        method = self.parser.get_method()
+        url = self.url
+        if method == b"POST":
+            if url not in _ORDERS:
+                return False
+        elif method != b"DELETE" or not _ORDER_ID.match(url):
+            return False
+        if self._is_asgi_busy() or self.pipeline or len(self.slots) >= SLOTS_MAX:
+            return False
+        return self._read_headers(method) and self.parser.get_http_version() == "1.1"
+
+    def _read_headers(self, method: bytes) -> bool:
+        host = origin = key = kind = None
+        length = 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"idempotency-key":
+                if key is not None:
+                    return False
+                key = value
+            elif name == b"host":
+                host = value
+            elif name == b"content-type":
+                kind = value
+            elif name == b"origin":
+                origin = value
+            elif name in _UNUSUAL and value.lower() != b"keep-alive":
+                return False
+        if method == b"POST":
+            if length > self.gateway.config.order_body_max or not is_json(kind):
+                return False
+        elif length:
+            return False
+        if self.gateway.doorkeeper.problem(host, origin) is not None:
+            return False
+        self.hot = (method, key)
+        self.hot_body = b""
+        return True
+
+    def on_body(self, body: bytes) -> None:
+        if self.hot is None:
+            super().on_body(body)
+        elif self.hot_body:
+            self.hot_body += body
+        else:
+            self.hot_body = body
+
+    def on_message_complete(self) -> None:
+        self.request_since = 0.0
+        if self.hot is None:
+            super().on_message_complete()
+            return
+        method, key = self.hot
+        self.hot = None
+        slot = _Slot(self)
+        self.slots.append(slot)
+        if method == b"POST":
+            self.gateway.desk.place(self.hot_body, key, slot.reply)
+        else:
+            self.gateway.cancel_hot(self.url, key, slot.reply)
+
+    # Answers
+
+    def on_slot_filled(self) -> None:
+        """Write what can be written in order; then let waiting requests go on."""
+        slots = self.slots
+        transport = self.transport
+        while slots and slots[0].message is not None:
+            message = slots.popleft().message
+            if not transport.is_closing():
+                transport.write(cast(bytes, message))
+                self.server_state.total_requests += 1
+        if not slots:
+            self.on_slots_empty()
+
+    def on_slots_empty(self) -> None:
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.resume_reading()
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self.is_half_closed:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._unset_keepalive_if_required()
+        self.last_seen = self.gateway.clock_s
+        if self.is_half_closed and not self.pipeline:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """The peer does not read its answers: take no more of its requests."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.flow.resume_reading()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A peer that has said all it wants still gets the answers that are on their way."""
+        self._end_after_answers()
+        return bool(self.slots) or self._is_asgi_busy() or bool(self.pipeline)
+
+    def shutdown(self) -> None:
+        """Called when the server stops: close when nothing is on its way."""
+        if self.slots:
+            self.is_half_closed = True
+        else:
+            super().shutdown()
+
+    def sweep(self, now_s: float) -> None:
+        """Close a connection that is idle, or too slow in sending or in reading."""
+        config = self.gateway.config
+        transport = self.transport
+        if self.slots or self._is_asgi_busy():
+            if (
+                transport.get_write_buffer_size()
+                and now_s - self.last_seen > config.request_timeout
+            ):
+                transport.abort()
+        elif self.request_since:
+            if now_s - self.request_since > config.request_timeout:
+                transport.abort()
+        elif now_s - self.last_seen > config.keep_alive_timeout:
+            transport.close()
+
+
+def is_json(kind: bytes | None) -> bool:
+    """Whether a body of this content type is taken: JSON, or nothing said."""
+    return kind is None or kind == _JSON or kind.split(b";")[0].strip().lower() == _JSON

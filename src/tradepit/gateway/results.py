@@ -1,0 +1,251 @@
+"""Bodies of answers, as msgspec structs: what the OpenAPI document describes.
+
+Orders, fills and trades are written by hand in `answers`; a contract test decodes what was written
+as these structs, so the two cannot part.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+DecimalText = Annotated[str, Meta(description="exact decimal", pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+TimeText = Annotated[str, Meta(description="RFC 3339 in UTC, nine fractional digits")]
+AsOf = Annotated[int, Meta(description="journal sequence that this answer reflects", ge=0)]
+Cursor = Annotated[str, Meta(description="give it as `cursor` for the next page")]
+Sides = Literal["buy", "sell"]
+Statuses = Literal["new", "partially_filled", "filled", "cancelled", "expired", "rejected"]
+
+
+class Fill(Struct):
+    """One order's view of a trade."""
+
+    trade_id: str
+    price: DecimalText
+    quantity: DecimalText
+    fee: Annotated[DecimalText, Meta(description="in the quote asset; negative = rebate")]
+    liquidity: Literal["maker", "taker"]
+    executed_at: TimeText
+
+
+class Order(Struct):
+    """An order as it stands, or stood right after the write that is answered."""
+
+    id: str
+    order_id: str
+    client_id: str
+    client_order_id: str | None
+    instrument: str
+    side: Sides
+    type: str
+    time_in_force: str
+    price: DecimalText | None
+    quantity: DecimalText
+    remaining: DecimalText
+    filled_quantity: DecimalText
+    average_price: DecimalText | None
+    status: Statuses
+    fills: list[Fill]
+    created_at: TimeText
+    updated_at: TimeText
+    queue_ahead: (
+        Annotated[str, Meta(description="quantity before it at its price; reads of resting orders")]
+        | UnsetType
+    ) = UNSET
+    orders_ahead: int | UnsetType = UNSET
+    self_trade_prevention: str | UnsetType = UNSET
+    post_only: bool | Literal["reprice"] | UnsetType = UNSET
+    reduce_only: bool | UnsetType = UNSET
+    expires_at: TimeText | UnsetType = UNSET
+    close_reason: (
+        Annotated[str, Meta(description="why it ended without being filled")] | UnsetType
+    ) = UNSET
+
+
+class ForgottenOrder(Struct):
+    """Answer to a repeated write when the history no longer holds the original answer."""
+
+    id: str
+    order_id: str
+    status: None
+
+
+class AcceptedOrder(Struct):
+    """Answer to a write with `Prefer: respond-async`."""
+
+    order_id: str
+    status: str
+    reject_reason: str | UnsetType = UNSET
+
+
+class Cancelled(Struct):
+    """Answer to a mass cancel."""
+
+    cancelled: int
+
+
+class BatchResult(Struct):
+    """One operation's answer: an order, a result, or a problem."""
+
+    status: int
+    order: dict[str, object] | UnsetType = UNSET
+    result: Cancelled | UnsetType = UNSET
+    problem: dict[str, object] | UnsetType = UNSET
+    replayed: bool | UnsetType = UNSET
+
+
+class BatchResults(Struct):
+    """Answers in the order of the operations."""
+
+    results: list[BatchResult]
+
+
+class Trade(Struct):
+    """One trade, as everybody sees it."""
+
+    id: str
+    instrument: str
+    price: DecimalText
+    quantity: DecimalText
+    maker_order_id: str
+    taker_order_id: str
+    buy_order_id: str
+    sell_order_id: str
+    taker_side: Sides
+    executed_at: TimeText
+
+
+class AccountFill(Struct):
+    """One fill of an account."""
+
+    trade_id: str
+    order_id: str
+    instrument: str
+    side: Sides
+    price: DecimalText
+    quantity: DecimalText
+    fee: DecimalText
+    liquidity: Literal["maker", "taker"]
+    executed_at: TimeText
+
+
+class Balance(Struct):
+    """Money of an account in one asset."""
+
+    asset: str
+    total: DecimalText
+    held: DecimalText
+    available: DecimalText
+    credit: DecimalText | UnsetType = UNSET
+
+
+class Account(Struct):
+    """An account with its money."""
+
+    id: str
+    name: str
+    type: Literal["cash", "credit"]
+    state: Literal["active", "suspended", "killed"]
+    open_orders: int
+    open_orders_max: Annotated[int, Meta(description="0 = no limit")]
+    balances: list[Balance]
+    as_of: AsOf
+
+
+class Position(Struct):
+    """An account's position in one instrument. Realised profit is before fees."""
+
+    instrument: str
+    net_quantity: DecimalText
+    average_price: DecimalText | None
+    realised_pnl: DecimalText
+    unrealised_pnl: DecimalText | None
+    version: int
+    position_max: DecimalText | UnsetType = UNSET
+
+
+class AccountLimits(Struct):
+    """The limits of an account; what is not named has none."""
+
+    id: str
+    open_orders_max: int
+    positions: dict[str, DecimalText]
+    credit: dict[str, DecimalText]
+
+
+class AccountStateResult(Struct):
+    """Answer to suspend, resume and kill."""
+
+    id: str
+    state: str
+    cancelled: int | UnsetType = UNSET
+
+
+class Instrument(Struct):
+    """One instrument and its rules."""
+
+    symbol: str
+    phase: str
+    base_asset: str
+    quote_asset: str
+    tick_size: DecimalText
+    lot_size: DecimalText
+    reference_price: DecimalText | None
+    last_price: DecimalText | None
+    quantity_min: DecimalText
+    quantity_max: DecimalText
+    value_max: DecimalText | None
+    price_collar_percent: DecimalText | None
+    maker_fee_bps: DecimalText
+    taker_fee_bps: DecimalText
+    definition_version: int
+
+
+class Level(Struct):
+    """One price level."""
+
+    price: DecimalText
+    quantity: DecimalText
+    orders: int
+
+
+class QueuedOrder(Struct):
+    """One resting order, in its place."""
+
+    order_id: str
+    price: DecimalText
+    quantity: DecimalText
+
+
+class Book(Struct):
+    """The book by price level, best first."""
+
+    instrument: str
+    as_of: AsOf
+    bids: list[Level]
+    asks: list[Level]
+
+
+class QueueBook(Struct):
+    """The book order by order, best price first, then by place in the queue."""
+
+    instrument: str
+    as_of: AsOf
+    bids: list[QueuedOrder]
+    asks: list[QueuedOrder]
+
+
+class Page(Struct):
+    """Any list: newest first, in a stable order."""
+
+    items: list[dict[str, object]]
+    as_of: AsOf
+    next: Cursor | None
+
+
+class Health(Struct):
+    """Liveness or readiness."""
+
+    status: str
+    sequence: int

@@ -1,0 +1,171 @@
+"""Bodies of requests, as msgspec structs: one definition for the hot path, the ASGI application,
+the socket, and the OpenAPI document. Unknown fields are ignored.
+
+Decimals arrive as raw JSON and are read exactly; `decimal_text` takes the quotes off.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from tradepit.gateway.problems import refused
+
+Decimal = Annotated[
+    Raw,
+    Meta(
+        description="Exact decimal, as a JSON string or number.",
+        extra_json_schema={
+            "type": ["string", "number"],
+            "examples": ["70150.50"],
+        },
+    ),
+]
+Side = Annotated[str, Meta(description="buy or sell; any case", examples=["buy"])]
+OrderTypeName = Annotated[
+    str, Meta(description="limit or market (later stop, stop_limit, trailing_stop); any case")
+]
+AccountId = Annotated[str, Meta(description="1 to 64 visible ASCII characters")]
+ClientOrderId = Annotated[
+    str, Meta(description="own name of the order, 1 to 64 visible ASCII characters")
+]
+TimeText = Annotated[str, Meta(description="RFC 3339, up to nine fractional digits")]
+
+
+class PlaceOrder(Struct):
+    """A new order."""
+
+    instrument: Annotated[str, Meta(examples=["BTC-USD"])]
+    side: Side
+    quantity: Decimal
+    type: OrderTypeName = "limit"
+    client_id: AccountId | None = None
+    price: Decimal | UnsetType = UNSET
+    time_in_force: str | None = None
+    post_only: bool | str | None = None
+    client_order_id: ClientOrderId | None = None
+    display_quantity: Decimal | UnsetType = UNSET
+    stop_price: Decimal | UnsetType = UNSET
+    expires_at: TimeText | None = None
+    self_trade_prevention: str | None = None
+    reduce_only: bool | None = None
+    valid_until: TimeText | None = None
+
+
+class AmendOrder(Struct):
+    """A new price, a new total quantity (fills included), or both."""
+
+    price: Decimal | UnsetType = UNSET
+    quantity: Decimal | UnsetType = UNSET
+    client_id: AccountId | None = None
+    valid_until: TimeText | None = None
+
+
+class Operation(PlaceOrder, kw_only=True):
+    """One operation of a batch or a socket message; which fields count depends on `op`."""
+
+    op: Literal["place", "cancel", "replace", "mass_cancel"]
+    instrument: str | None = None  # type: ignore[assignment]
+    side: Side | None = None  # type: ignore[assignment]
+    quantity: Decimal | UnsetType = UNSET  # type: ignore[assignment]
+    order_id: str | int | None = None
+
+
+class Batch(Struct):
+    """Up to 1,000 operations, done in order, in one durable commit."""
+
+    operations: list[Raw]
+    client_id: AccountId | None = None
+
+
+class OpenAccount(Struct):
+    """A new account; the id is made up when it is absent."""
+
+    id: AccountId | None = None
+    name: Annotated[str, Meta(description="up to 128 bytes")] = ""
+    type: Annotated[str, Meta(description="cash (default) or credit")] = "cash"
+    credit: Annotated[
+        dict[str, Decimal] | None,
+        Meta(
+            description="per asset, how far below zero a credit account may fall; absent: no bound"
+        ),
+    ] = None
+    valid_until: TimeText | None = None
+
+
+class MoveFunds(Struct):
+    """A deposit or a withdrawal."""
+
+    asset: Annotated[str, Meta(examples=["USD"])]
+    amount: Decimal
+    valid_until: TimeText | None = None
+
+
+class Transfer(MoveFunds, kw_only=True):
+    """A transfer to another account."""
+
+    to: AccountId
+
+
+class Limits(Struct):
+    """Limits of an account; what is absent stays as it is, 0 takes a limit away."""
+
+    open_orders_max: Annotated[int, Meta(ge=0, le=2**32 - 1)] | None = None
+    positions: Annotated[
+        dict[str, Decimal] | None, Meta(description="symbol to largest net quantity")
+    ] = None
+    credit: Annotated[
+        dict[str, Decimal] | None, Meta(description="asset to credit; credit accounts only")
+    ] = None
+    valid_until: TimeText | None = None
+
+
+class DefineInstrument(Struct):
+    """A new instrument. Assets that do not exist yet are defined with it."""
+
+    symbol: Annotated[str, Meta(min_length=1, max_length=32, examples=["BTC-USD"])]
+    tick_size: Decimal
+    lot_size: Decimal
+    base_asset: Annotated[str, Meta(description="default: the symbol before its dash")] | None = (
+        None
+    )
+    quote_asset: Annotated[str, Meta(description="default: the symbol after its dash")] | None = (
+        None
+    )
+    reference_price: Decimal | UnsetType = UNSET
+    quantity_min: Decimal | UnsetType = UNSET
+    quantity_max: Decimal | UnsetType = UNSET
+    value_max: Decimal | UnsetType = UNSET
+    price_collar_percent: Decimal | UnsetType = UNSET
+    maker_fee_bps: Decimal | UnsetType = UNSET
+    taker_fee_bps: Decimal | UnsetType = UNSET
+    phase: str = "continuous"
+
+
+class SetPhase(Struct):
+    """The new phase of an instrument."""
+
+    phase: Annotated[str, Meta(description="continuous, halted, cancel_only or closed")]
+
+
+def decimal_text(raw: Raw | UnsetType, field: str) -> bytes | None:
+    """Return the bare text of a decimal field, None when it is absent or null."""
+    if raw is UNSET:
+        return None
+    text = bytes(raw)
+    if text == b"null":
+        return None
+    first = text[0]
+    if first == 0x22:
+        return text[1:-1]
+    if first in b"-0123456789":
+        return text
+    raise refused("invalid_field", f"{field} must be a string or a number", field=field)
+
+
+decode_place: Final = msgspec.json.Decoder(PlaceOrder).decode
+decode_operation: Final = msgspec.json.Decoder(Operation).decode
+decode_batch: Final = msgspec.json.Decoder(Batch).decode
+decode_amend: Final = msgspec.json.Decoder(AmendOrder).decode
