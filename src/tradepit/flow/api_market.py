@@ -24,7 +24,7 @@ from tradepit.client.models import Cancel as CancelOrder
 from tradepit.client.models import Place as PlaceOrder
 from tradepit.client.models import Replace as ReplaceOrder
 from tradepit.client.models import Trade as ApiTrade
-from tradepit.flow.comparison import Levels
+from tradepit.flow.comparison import LEVELS_MAX, Levels
 from tradepit.flow.level_quantities import BestQuote
 from tradepit.flow.market_port import MarketUnavailable, OrderState
 from tradepit.flow.operations import (
@@ -48,7 +48,7 @@ PAGE_MAX: Final = 1_000
 PAGES_MAX: Final = 1_000
 """Trades fetched in one go: a million are more than any batch makes."""
 
-DEPTH_MAX: Final = 100_000
+DEPTH_MAX: Final = LEVELS_MAX
 
 
 class ApiMarket:

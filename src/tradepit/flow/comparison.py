@@ -21,6 +21,9 @@ SIZE_TARGET: Final = 0.98
 FILLS_TARGET: Final = 0.95
 VOLUME_TARGET: Final = 0.01
 
+LEVELS_MAX: Final = 1_000
+"""Levels of a side that are compared: as many as a node shows in one answer."""
+
 DIFFERENCES_MAX: Final = 20
 """Differing events kept by number, to look at; the rest are only counted."""
 
@@ -163,9 +166,20 @@ class Comparison:
         )
 
 
-def comparison_table(report: ComparisonReport) -> Table:
-    """The report for a person: each figure beside its target."""
-    table = Table(title="Recording against market, after the open", title_justify="left")
+def comparison_table(report: ComparisonReport, *, is_disturbed: bool = False) -> Table:
+    """The report for a person: each figure beside its target.
+
+    Args:
+        is_disturbed: outsiders traded, so that differences are the point, not a fault.
+    """
+    table = Table(
+        title="Recording against market, after the open",
+        title_justify="left",
+        caption="outsiders traded: the targets are for a run without them"
+        if is_disturbed
+        else None,
+        caption_justify="left",
+    )
     for heading in ("what", "recorded", "market", "agreement", "target", ""):
         table.add_column(heading, justify="left" if heading == "what" else "right")
     compared = f"{report.events_compared:,}"
@@ -240,6 +254,7 @@ def format_price(price: int) -> str:
 
 def _side_report(side: Side, recorded: Levels, market: Levels) -> SideReport:
     best = max if side == "buy" else min
+    recorded, market = _first_levels(side, recorded), _first_levels(side, market)
     recorded_best, market_best = best(recorded, default=0), best(market, default=0)
     prices = set(recorded) | set(market)
     return SideReport(
@@ -253,6 +268,11 @@ def _side_report(side: Side, recorded: Levels, market: Levels) -> SideReport:
         market_best_quantity=market.get(market_best, (0, 0))[0],
         different_levels=sum(recorded.get(price) != market.get(price) for price in prices),
     )
+
+
+def _first_levels(side: Side, levels: Levels) -> Levels:
+    prices = sorted(levels, reverse=side == "buy")[:LEVELS_MAX]
+    return {price: levels[price] for price in prices}
 
 
 def _share(part: int, whole: int, *, empty: float = 1.0) -> float:

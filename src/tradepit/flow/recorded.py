@@ -83,6 +83,11 @@ class RunResult:
     """Operations that did something else than foreseen."""
     seconds: float
 
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether outsiders traded with the recorded orders."""
+        return bool(self.counts.outsider_hits or self.counts.hit_by_outsider)
+
 
 class Pace:
     """When events are due: recorded time divided by `speed`; None = as fast as possible."""

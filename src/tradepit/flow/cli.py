@@ -1,0 +1,197 @@
+"""`tradepit flow`: participants that send orders to a node."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tradepit.client import AsyncClient
+from tradepit.client.errors import ClientError
+from tradepit.flow.api_market import ApiMarket
+from tradepit.flow.comparison import comparison_table, format_price
+from tradepit.flow.generated_orders import OrderFlow, flow_retries
+from tradepit.flow.local_market import LocalMarket
+from tradepit.flow.market_port import Market, MarketUnavailable
+from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
+from tradepit.flow.run_report import counts_table, outsider_table, result_document
+from tradepit.marketdata.dbn_source import (
+    RecordedEvent,
+    RecordingError,
+    read_events,
+    read_info,
+)
+
+app = typer.Typer(
+    name="flow",
+    help="Participants that send orders to a running node.",
+    no_args_is_help=True,
+)
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+PROGRESS_EVENTS: Final = 100
+"""Events between two moves of the progress bar."""
+
+Url = Annotated[str, typer.Option(help="Address of the node.")]
+
+
+@app.command()
+def recorded(
+    file: Annotated[
+        Path, typer.Argument(help="DBN file of the MBO schema.", exists=True, dir_okay=False)
+    ],
+    url: Url = DEFAULT_URL,
+    speed: Annotated[
+        str, typer.Option(help="1 = recorded pace, 10 = ten times as fast, max = no pauses.")
+    ] = "1",
+    instrument: Annotated[
+        str | None, typer.Option(help="Symbol to trade; default: the recording's own.")
+    ] = None,
+    instrument_id: Annotated[
+        int | None, typer.Option(help="Which instrument of a recording that holds several.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Stop after so many events.", min=1)] = None,
+    outsider: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="QUANTITY@EVENT",
+            help="A market order of somebody else before an event; a negative quantity sells.",
+        ),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Play into a book in memory instead of a node.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON on standard output.")
+    ] = False,
+) -> None:
+    """Send a recorded session into the market as orders, and compare what comes of it."""
+    pace = Pace(_speed(speed))
+    outsiders = [_outsider(text) for text in outsider or []]
+    screen = Console(stderr=as_json)
+    try:
+        symbol = instrument or _symbol(file)
+        count, tick = _survey(file, instrument_id, limit)
+        with _progress(screen) as progress:
+            task = progress.add_task(f"{symbol} from {file.name}", total=count)
+
+            def advance(event: RecordedEvent) -> None:
+                if event.number % PROGRESS_EVENTS == 0 or event.number + 1 == count:
+                    progress.update(task, completed=event.number + 1)
+
+            async def play() -> RunResult:
+                events = _limited(file, instrument_id, limit)
+                if offline:
+                    return await _play(LocalMarket(), pace, outsiders, events, advance)
+                async with AsyncClient(url) as client:
+                    market = ApiMarket(client, symbol)
+                    await market.prepare(tick_size=tick)
+                    return await _play(market, pace, outsiders, events, advance)
+
+            result = asyncio.run(play())
+    except (ClientError, MarketUnavailable, RecordingError) as error:
+        screen.print(f"[red]{error}[/]")
+        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(result_document(result))).decode())
+        return
+    screen.print(comparison_table(result.comparison, is_disturbed=result.is_disturbed))
+    for report in result.outsiders:
+        screen.print(outsider_table(report))
+    screen.print(counts_table(result))
+
+
+@app.command()
+def orders(
+    url: Url = DEFAULT_URL,
+    rate: Annotated[float, typer.Option(help="Operations a second, in all.", min=0.1)] = 200.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same stream.")] = 1,
+) -> None:
+    """Keep every instrument busy with generated orders until interrupted."""
+    screen = Console(stderr=True)
+    asyncio.run(_send_orders(screen, url, rate, seed))
+
+
+async def _send_orders(screen: Console, url: str, rate: float, seed: int) -> None:
+    async with AsyncClient(url, retries=flow_retries()) as client:
+        flow = OrderFlow(client, rate=rate, seed=seed)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, flow.stop)
+        screen.print(f"sending {rate:g} operations a second to {url}; Ctrl-C ends it")
+        await flow.run()
+        screen.print(f"{flow.sent:,} operations sent, {flow.refused:,} refused")
+
+
+async def _play(
+    market: Market,
+    pace: Pace,
+    outsiders: list[OutsiderOrder],
+    events: Iterable[RecordedEvent],
+    advance: Callable[[RecordedEvent], None],
+) -> RunResult:
+    flow = RecordedFlow(market, pace=pace, outsiders=outsiders, on_event=advance)
+    return await flow.run(events)
+
+
+def _progress(screen: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+    )
+
+
+def _speed(text: str) -> float | None:
+    if text.lower() == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not speed > 0 or math.isinf(speed):
+        raise typer.BadParameter("a number above 0, or max", param_hint="--speed")
+    return speed
+
+
+def _outsider(text: str) -> OutsiderOrder:
+    quantity, _, event = text.partition("@")
+    try:
+        number, lots = int(event), int(quantity)
+    except ValueError:
+        number, lots = -1, 0
+    if number < 0 or lots == 0:
+        hint = "such as 500@20000 to buy, -500@20000 to sell"
+        raise typer.BadParameter(f"{text!r} is not QUANTITY@EVENT, {hint}", param_hint="--outsider")
+    return OutsiderOrder(number, "buy" if lots > 0 else "sell", abs(lots))
+
+
+def _symbol(file: Path) -> str:
+    symbols = read_info(file).symbols
+    if len(symbols) != 1:
+        raise typer.BadParameter("name it: the recording has several", param_hint="--instrument")
+    return symbols[0]
+
+
+def _limited(file: Path, instrument_id: int | None, limit: int | None) -> Iterator[RecordedEvent]:
+    return islice(read_events(file, instrument_id=instrument_id), limit)
+
+
+def _survey(file: Path, instrument_id: int | None, limit: int | None) -> tuple[int, str]:
+    """Number of events to play, and the step of their prices as decimal text."""
+    count, step = 0, 0
+    for event in _limited(file, instrument_id, limit):
+        count += 1
+        step = math.gcd(step, *(record.price or 0 for record in event.records))
+    return count, format_price(step or 1_000_000_000)
