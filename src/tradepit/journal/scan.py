@@ -116,6 +116,7 @@ def scan_journal(
     *,
     witnesses: Sequence[Witness] = (),
     until_mark: bool = False,
+    ignore_mark: bool = False,
     progress: Progress | None = None,
 ) -> Tail:
     """Check the journal from a snapshot's place (or the start) to its end.
@@ -127,11 +128,12 @@ def scan_journal(
         witnesses: other places that must exist, such as snapshots that are not used.
         until_mark: stop at the commit mark. For readers beside a running node, which must not
             look at what is not durable yet.
+        ignore_mark: for an operator who has lost it.
     Raises:
         JournalDamaged, JournalTailLost, MarkDamaged.
     """
     segments = directory.segments()
-    mark = read_mark(directory.mark)
+    mark = Mark(0, 0, START) if ignore_mark else read_mark(directory.mark)
     if mark is None:
         if segments:
             raise MarkDamaged(f"{directory.mark}: the commit mark is missing, the journal is not")

@@ -1,0 +1,156 @@
+"""The command line: the composition root, which alone chooses adapters."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib.util import find_spec
+from typing import Annotated, Final
+
+import structlog
+import typer
+import uvloop
+from rich.console import Console
+
+from tradepit.config import Config, ConfigError, find_config, load_config
+from tradepit.gateway.access import OpenAccessRefused
+from tradepit.journal.port import JournalError
+from tradepit.node import cli as journal_cli
+from tradepit.node.definitions import DefinitionRefused
+from tradepit.node.outcome import NotAccepted
+from tradepit.running import FIRST_ACCOUNT, AddressInUse, serve_market
+
+DEMO_CONFIG: Final = "demo"
+DEMO_DATA_DIR: Final = "data/demo"
+DEMO_ORDERS_PER_SECOND: Final = 200.0
+SWITCH_SECONDS: Final = 0.0005
+"""How long the journal's thread waits for the interpreter when the event loop is busy. The default
+of 5 ms would be the commit's latency under load."""
+
+EXIT_INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="tradepit",
+    help="A complete electronic market that a person can run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(journal_cli.app, name="journal")
+errors = Console(stderr=True)
+
+ConfigName = Annotated[
+    str | None,
+    typer.Option("--config", help="A TOML file, or a supplied one: demo, load, coin-exchange."),
+]
+DataDir = Annotated[
+    str | None, typer.Option("--data-dir", help="Journal and snapshots; made on first use.")
+]
+Host = Annotated[str | None, typer.Option(help="Address to serve; loopback only without keys.")]
+Port = Annotated[int | None, typer.Option(help="0 takes any free port.")]
+
+
+@app.command()
+def run(
+    data_dir: DataDir = None, host: Host = None, port: Port = None, config: ConfigName = None
+) -> None:
+    """Run one node, without participants. Ctrl-C stops it; started again it has all its state."""
+    loaded = _load(config, data_dir=data_dir, host=host, port=port)
+    _run(loaded, is_demo=False, rate=0.0)
+
+
+@app.command()
+def demo(
+    data_dir: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+    config: ConfigName = DEMO_CONFIG,
+    rate: Annotated[
+        float, typer.Option(help="Generated operations a second; 0: none.", min=0)
+    ] = DEMO_ORDERS_PER_SECOND,
+) -> None:
+    """Run a market that lives: the demo instruments, generated orders, an account to trade with."""
+    is_elsewhere = data_dir is not None or "TRADEPIT_DATA_DIR" in os.environ
+    loaded = _load(
+        config, data_dir=data_dir if is_elsewhere else DEMO_DATA_DIR, host=host, port=port
+    )
+    _run(loaded, is_demo=True, rate=rate)
+
+
+def _load(config: str | None, **flags: object) -> Config:
+    try:
+        path = None if config is None else find_config(config)
+        return load_config(path, os.environ, flags)
+    except ConfigError as error:
+        raise _fail(error) from None
+
+
+def _run(config: Config, *, is_demo: bool, rate: float) -> None:
+    _configure_logs()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    flow = _flow_command(rate) if is_demo and rate else None
+    account = FIRST_ACCOUNT if is_demo else None
+    try:
+        failure = uvloop.run(serve_market(config, account=account, flow=flow))
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except (
+        AddressInUse,
+        DefinitionRefused,
+        JournalError,
+        NotAccepted,
+        OpenAccessRefused,
+        OSError,
+    ) as error:
+        raise _fail(error) from None
+    if failure is not None:
+        raise _fail(failure)
+
+
+def _flow_command(rate: float) -> list[str]:
+    """The generated participants, as a process of their own."""
+    return [sys.executable, "-m", "tradepit.cli", "flow", "orders", "--rate", str(rate)]
+
+
+def _fail(error: Exception) -> typer.Exit:
+    errors.print(f"tradepit: {error}", style="red", highlight=False, soft_wrap=True)
+    return typer.Exit(1)
+
+
+def _configure_logs() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer()
+            if sys.stderr.isatty()
+            else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _mount(name: str) -> None:
+    """Add the commands of a room that this installation has."""
+    module = f"tradepit.{name}.cli"
+    if find_spec(f"tradepit.{name}") is not None and find_spec(module) is not None:
+        from importlib import import_module
+
+        app.add_typer(import_module(module).app, name=name)
+
+
+_mount("flow")
+
+
+def main() -> None:
+    """The `tradepit` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""A market that runs: node, gateway, participants. Part of the composition root."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Final, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from tradepit.config import Config
+from tradepit.domain import commands
+from tradepit.gateway.access import require_loopback
+from tradepit.gateway.config import GatewayConfig
+from tradepit.gateway.ports import MarketNode
+from tradepit.gateway.server import bind, start_server
+from tradepit.journal.segments import JournalOptions
+from tradepit.node.node import Node, NodeState
+from tradepit.node.opening import NodeOptions, OpenNode, open_node
+from tradepit.node.queue import Limits
+from tradepit.node.recovery import History
+
+FIRST_ACCOUNT: Final = "you"
+"""The account that the demonstration opens and funds."""
+
+FLOW_STOP_SECONDS: Final = 5.0
+
+PR_SET_PDEATHSIG: Final = 1
+
+console = Console()
+errors = Console(stderr=True)
+
+
+class AddressInUse(Exception):
+    """Somebody else listens there."""
+
+
+async def serve_market(
+    config: Config, *, account: str | None = None, flow: Sequence[str] | None = None
+) -> Exception | None:
+    """Run a node and its gateway until SIGINT or SIGTERM, or until the node fails.
+
+    Args:
+        account: open this account and show its first trade.
+        flow: command line of generated participants; `--url` is added.
+    Returns:
+        Why the node failed; None when it was told to stop.
+    """
+    require_loopback(config.host)
+    _require_free(config.host, config.port)
+    opened = await _open(config)
+    stopping = _stop_signal()
+    participants = None
+    try:
+        gateway = GatewayConfig(allowed_hosts=tuple(config.allowed_hosts))
+        node = cast(MarketNode, opened.node)  # the native queries answer untyped tuples
+        server = await start_server(node, gateway, host=config.host, port=config.port)
+        try:
+            _announce(opened.node, server.url, config)
+            if account is not None:
+                await _open_account(opened.node, account)
+                _show_first_trade(server.url, account)
+            if flow is not None:
+                participants = await _start_flow([*flow, "--url", server.url])
+            await _first(stopping.wait(), opened.node.wait_ended())
+        finally:
+            await _stop_flow(participants)
+            await server.stop()
+    finally:
+        failure = opened.node.failure
+        await opened.close()
+    return failure
+
+
+def _require_free(host: str, port: int) -> None:
+    """Fail before anything is recovered, not after."""
+    try:
+        bind(host, port).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(
+                f"port {port} of {host} is taken; stop what uses it, or choose another with --port"
+            ) from None
+        raise
+
+
+async def _open(config: Config) -> OpenNode:
+    columns = (TextColumn("recovering"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("recovering", total=None, visible=False)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        options = NodeOptions(
+            market=config.market,
+            journal=JournalOptions(config.journal.segment_bytes, config.journal.reserve_bytes),
+            limits=Limits(
+                config.limits.node_max,
+                config.limits.urgent_extra,
+                config.limits.account_max,
+                config.limits.frame_max,
+            ),
+            history=History(config.history.orders, config.history.trades),
+            snapshot_every_commands=config.journal.snapshot_every_commands,
+            progress=progress,
+        )
+        return await open_node(Path(config.data_dir), options)
+
+
+def _stop_signal() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopping.set)
+    return stopping
+
+
+async def _first(*awaitables: Coroutine[object, object, object]) -> None:
+    """Return when one of them does."""
+    tasks = [asyncio.ensure_future(each) for each in awaitables]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _announce(node: Node, url: str, config: Config) -> None:
+    instruments = len(node.replica.instruments())
+    console.print(f"[bold]Tradepit[/] serves [bold]{url}[/]  (Ctrl-C stops)", highlight=False)
+    console.print(
+        f"{instruments} instruments, {node.replica.sequence:,} commands in {config.data_dir}; "
+        f"API at {url}/docs",
+        highlight=False,
+    )
+    if node.state is NodeState.READ_ONLY:
+        console.print(
+            f"[red]read-only: the command at sequence {node.panicked_sequence} panics the engine; "
+            f"see `tradepit journal quarantine --help`"
+        )
+
+
+async def _open_account(node: Node, account: str) -> None:
+    if node.state is NodeState.RUNNING:
+        record = commands.open_account(if_absent=True)
+        await node.execute(record, commands.account_text(account), 1, account=account)
+
+
+def _show_first_trade(url: str, account: str) -> None:
+    order = (
+        f'{{"client_id": "{account}", "instrument": "BTC-USD", "side": "buy", '
+        f'"type": "market", "quantity": "0.01"}}'
+    )
+    place = (
+        f'Place(client_id="{account}", instrument="BTC-USD", side="buy", type="market", '
+        'quantity="0.01")'
+    )
+    text = f"""
+The account "{account}" has money and coins. A first trade, in a shell or in Python:
+
+  curl -s {url}/api/v1/orders -H 'Content-Type: application/json' \\
+    -d '{order}'
+
+  from tradepit.client import Client, Place
+  print(Client("{url}").place({place}))
+"""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+async def _start_flow(command: list[str]) -> asyncio.subprocess.Process:
+    """Participants in a process of their own, which ends with this one, however this one ends."""
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_die_with_parent(),
+    )
+
+
+def _die_with_parent() -> Callable[[], None]:
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    return ask
+
+
+async def _stop_flow(process: asyncio.subprocess.Process | None) -> None:
+    if process is None or process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), FLOW_STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
