@@ -1,7 +1,7 @@
 //! Definitions and phases: what operators do to the market (rulebook sections 10 and 11).
 
 use crate::book::BookSide;
-use crate::engine::{Done, Engine, Instrument, Outcome, Reject};
+use crate::engine::{Done, Engine, Instrument, Outcome, Reject, TIME_MAX_NS};
 use crate::ledger::Asset;
 use crate::wire::*;
 
@@ -71,7 +71,7 @@ impl Engine {
     }
 
     fn jump(&mut self, to_ns: i64) {
-        self.now = self.now.max(to_ns);
+        self.now = self.now.max(to_ns.min(TIME_MAX_NS));
         self.output.push(&TimeJumped {
             kind: EventKind::TimeJumped as u8,
             sequence: self.sequence,

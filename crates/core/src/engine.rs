@@ -17,6 +17,8 @@ const INCARNATIONS_MAX: usize = 64;
 const LOOKAHEAD: usize = 6;
 /// `account` of a command that follows its OPEN_ACCOUNT in the same frame.
 pub const ACCOUNT_JUST_OPENED: u32 = u32::MAX;
+/// Market time never passes this, so that no sum of a time and a bound overflows.
+pub const TIME_MAX_NS: i64 = 1 << 62;
 pub const DAY_NS: i64 = 86_400_000_000_000;
 
 /// Why a command was refused, with the amounts that a person wants to see.
@@ -180,7 +182,7 @@ impl Engine {
         self.note_incarnation(header.incarnation, header.frame_number);
         if self.now != 0 {
             let stamp = header.time_ns.min(self.now.saturating_add(TIME_JUMP_MIN_NS));
-            self.now = self.now.max(stamp);
+            self.now = self.now.max(stamp.min(TIME_MAX_NS));
         }
         self.output.push(&FrameApplied {
             kind: EventKind::FrameApplied as u8,

@@ -110,7 +110,13 @@ impl Instrument {
 
     /// Rule 17: the price at which a post-only order may rest.
     #[inline(always)]
-    pub(crate) fn post_only_price(&self, side: u8, options: u8, price: i64) -> Result<i64, Reject> {
+    pub(crate) fn post_only_price(
+        &self,
+        side: u8,
+        options: u8,
+        price: i64,
+        quantity: i64,
+    ) -> Result<i64, Reject> {
         if options & POST_ONLY_ANY == 0 {
             return Ok(price);
         }
@@ -124,6 +130,7 @@ impl Instrument {
         if options & option::POST_ONLY_REPRICE == 0 || moved <= 0 {
             return Err(Reject::bound(RejectReason::PostOnlyWouldTake, price, best.price));
         }
+        self.check_value(Some(moved), quantity)?;
         Ok(moved)
     }
 
@@ -350,7 +357,7 @@ impl Engine {
             self.check_position_limit(account, c.instrument, c.side, quantity, 0)?;
         }
         if is_limit {
-            limit = instrument.post_only_price(c.side, c.options, limit)?;
+            limit = instrument.post_only_price(c.side, c.options, limit, quantity)?;
         }
         let taker =
             Taker { index, is_buy, limit, leaves: quantity, fees: instrument.fees, expires_at };

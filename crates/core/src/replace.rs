@@ -101,7 +101,7 @@ impl Engine {
         } else {
             self.check_position_limit(old.account, old.instrument, old.side, leaves, old.leaves)?;
         }
-        let price = instrument.post_only_price(old.side, old.options, price)?;
+        let price = instrument.post_only_price(old.side, old.options, price, leaves)?;
         let asset = instrument.paid_asset(old.side);
         let before = instrument.hold(old.side, old.price, old.leaves, old.fees);
         let required = instrument.hold(old.side, price, leaves, instrument.fees) - before;
