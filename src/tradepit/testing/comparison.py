@@ -100,4 +100,6 @@ def changed_fields(fields: Iterable[int]) -> str:
     """Fields that are not zero; kind and sequence are told elsewhere."""
     named: dict[str, int] = fields._asdict()  # type: ignore[attr-defined]
     told = ("kind", "sequence")
-    return " ".join(f"{name}={value}" for name, value in named.items() if value and name not in told)
+    return " ".join(
+        f"{name}={value}" for name, value in named.items() if value and name not in told
+    )

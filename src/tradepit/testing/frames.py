@@ -127,8 +127,13 @@ class FrameWriter:
         )
         frame = build_frame(header, commands)
         self.next_sequence += len(commands)
-        self.previous_crc = int.from_bytes(frame[CRC_OFFSET : CRC_OFFSET + 4], "little")
+        self.previous_crc = crc_of(frame)
         return frame
+
+
+def crc_of(frame: bytes) -> int:
+    """The crc that the next frame has to name."""
+    return int.from_bytes(frame[CRC_OFFSET : CRC_OFFSET + 4], "little")
 
 
 def build_frame(header: wire.FrameHeader, commands: Sequence[Command]) -> bytes:

@@ -50,7 +50,7 @@ OPENED = 0xFFFFFFFF
 def keyed(view: View, fields: Any, text: bytes | str | None = None) -> Command:
     if view.chance(0.03):
         fields = fields._replace(valid_until=view.now - view.rng.randint(0, 1))
-    return command(view.with_key(fields, view.profile.keyed_share / 2), text)
+    return command(view.with_key(fields, 0.5), text)
 
 
 def any_asset(view: View) -> int:
@@ -155,7 +155,7 @@ def instrument_rules(view: View) -> Iterator[Command]:
     price = instrument.last_price or instrument.reference_price
     fields = view.profile.rules(instrument.number)._replace(
         quantity_min=view.pick((1, 1, 2)),
-        quantity_max=view.pick((2**40, 50)),
+        quantity_max=view.pick((2**40, 50 * view.profile.size)),
         value_max=view.pick((0, 0, price * instrument.unit * 12)),
         reference_price=view.pick((price, price, 0)),
         collar_ppm=view.pick((view.profile.collar_ppm, view.profile.collar_ppm, 0, 200_000)),
@@ -280,7 +280,7 @@ MAKERS: dict[Maker, int] = {
     deposit: 30,
     withdraw: 12,
     transfer: 14,
-    open_account: 10,
+    open_account: 14,
     account_state: 16,
     wake_everyone: 4,
     limits: 16,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tradepit.domain.wire import CancelByKey, CommandKind, PlaceOrder, RecordFlag
+from tradepit.domain.wire import CancelByKey, CommandKind, RecordFlag
 from tradepit.testing.frames import Command, command
 from tradepit.testing.generator import orders
 from tradepit.testing.generator.view import View
@@ -17,6 +17,8 @@ def resend(view: View) -> Command:
     if not view.keyed:
         return orders.named(view, orders.place(view))
     sent = view.pick(view.keyed)
+    if view.keyed_administration and view.chance(0.4):
+        sent = view.pick(view.keyed_administration)
     fields: Any = sent.fields()
     roll = view.rng.random()
     if roll < 0.2:
@@ -90,9 +92,14 @@ def with_exact_key(fields: Any, low: int, high: int) -> Any:
 
 
 def remember(view: View, sent: Command) -> None:
-    if sent.kind in CommandKind._value2member_map_ and sent.record[1] & RecordFlag.KEY:
+    """Keep a command with a key at hand, so that it can be sent again."""
+    if not has_key(sent):
+        return
+    if sent.kind < CommandKind.PLACE_ORDER:
+        view.keyed_administration.append(sent)
+    else:
         view.keyed.append(sent)
 
 
-def is_place(sent: Command) -> bool:
-    return isinstance(sent.fields(), PlaceOrder)
+def has_key(sent: Command) -> bool:
+    return bool(sent.record[1] & RecordFlag.KEY)

@@ -151,7 +151,7 @@ def mass_cancel(view: View) -> Command:
     )
     if view.chance(0.05):
         fields = fields._replace(side=7)
-    return command(view.with_key(fields, view.profile.keyed_share))
+    return command(view.with_key(fields, 0.6))
 
 
 def clear(view: View) -> Command:

@@ -27,7 +27,7 @@ USD, COIN, ACME, EUR, VAULT = 1, 2, 3, 4, 5
 SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
 OPENING_DAY = 20_500
-ACCOUNTS_MAX = 9
+ACCOUNTS_MAX = 6
 LOTS_AT_START = 80
 FEES_PPM = ((0, 0), (100, 250), (-150, 300), (2_500, 2_500), (9_000, 20_000), (-999, 999))
 
@@ -73,12 +73,17 @@ class Profile:
     fees_ppm: tuple[int, int]
     collar_ppm: int
     starting: dict[int, int]
+    size: int
+    """What quantities are multiples of, more or less; giant markets come near the bounds."""
 
     @staticmethod
     def of_seed(seed: int) -> Profile:
         rng = Random(f"profile {seed}")
         scales = {USD: rng.choice((2, 6)), COIN: rng.choice((4, 8)), ACME: 0, EUR: 2, VAULT: 0}
         price = rng.choice((12, 40, 100, 70_000))
+        size = 1 if rng.random() < 0.8 else 2**20
+        if size > 1:
+            price = 2**29
         instruments = [
             InstrumentPlan("COIN-USD", COIN, USD, *rng.choice(_TICKS_AND_LOTS[scales[USD]]), price),
             InstrumentPlan("ACME-USD", ACME, USD, 1, 2, rng.choice((1, 3)), 0, 50),
@@ -89,7 +94,8 @@ class Profile:
             unit = plan.tick_mantissa * plan.lot_mantissa
             unit *= 10 ** scales[plan.quote_asset]
             unit //= 10 ** (plan.tick_exponent + plan.lot_exponent)
-            money[plan.quote_asset] += plan.price * unit * LOTS_AT_START
+            money[plan.quote_asset] += plan.price * unit * LOTS_AT_START * size
+        money = {asset: min(amount, 2**61) for asset, amount in money.items()}
         key_window_s, key_capacity, keyed_share = rng.choice(_KEY_TABLES)
         coin_lot = instruments[0].lot_mantissa * 10 ** (scales[COIN] - instruments[0].lot_exponent)
         return Profile(
@@ -101,7 +107,12 @@ class Profile:
             busy_frames=rng.random() < 0.3,
             fees_ppm=rng.choice(FEES_PPM),
             collar_ppm=rng.choice((0, 0, 100_000, 400_000, 1_000_000)),
-            starting={**money, COIN: coin_lot * LOTS_AT_START, ACME: 3 * LOTS_AT_START},
+            starting={
+                **money,
+                COIN: min(2**61, coin_lot * LOTS_AT_START * size),
+                ACME: 3 * LOTS_AT_START * size,
+            },
+            size=size,
         )
 
     def opening(self, rng: Random) -> Iterator[Command]:

@@ -8,11 +8,11 @@ from random import Random
 
 from tradepit.domain.wire import FrameHeader, PlaceOrder, Tick
 from tradepit.testing.frames import (
-    CRC_OFFSET,
     Command,
     Frame,
     build_frame,
     command,
+    crc_of,
     read_frames,
     unknown_command,
 )
@@ -74,7 +74,7 @@ class Generator:
 
     def apply(self, frame: bytes) -> Step:
         self.last_frame = frame
-        self.previous_crc = int.from_bytes(frame[CRC_OFFSET : CRC_OFFSET + 4], "little")
+        self.previous_crc = crc_of(frame)
         return Step(frame, self.oracle.apply(frame))
 
     def repeat(self, frame: bytes) -> Step:
@@ -91,11 +91,16 @@ class Generator:
             self.incarnation = self.rng.randint(1, INCARNATIONS)
         size = self.rng.choice(FRAME_SIZES if self.profile.busy_frames else FRAME_SIZES[:-2])
         while len(self.pending) < size:
-            self.pending += self.make()
+            self.pending += self.twice(self.make())
         commands, self.pending = self.pending[:size], self.pending[size:]
         for sent in commands:
             keyed.remember(self.view, sent)
         return commands
+
+    def twice(self, made: list[Command]) -> list[Command]:
+        """Sometimes everything comes again at once, as from an impatient client."""
+        again = self.rng.random() < 0.04 and any(keyed.has_key(c) for c in made)
+        return made + made if again else made
 
     def make(self) -> list[Command]:
         """One idea, of one command or a few."""

@@ -24,6 +24,7 @@ class View:
     market: Market
     profile: Profile
     keyed: deque[Command] = field(default_factory=lambda: deque(maxlen=60))
+    keyed_administration: deque[Command] = field(default_factory=lambda: deque(maxlen=15))
     awaited_keys: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=20))
     """(account, low, high) for which a tombstone may lie."""
     keys_made: int = 0
@@ -62,9 +63,12 @@ class View:
 
     def quantity(self) -> int:
         roll = self.rng.random()
+        size = self.profile.size
         if roll < 0.85:
-            return self.rng.randint(1, 9)
-        return self.rng.randint(10, 40) if roll < 0.99 else self.rng.randint(100, 100_000)
+            return self.rng.randint(1, 9) * size
+        if roll < 0.99:
+            return self.rng.randint(10 * size, 40 * size)
+        return self.rng.randint(100 * size, 100_000 * size)
 
     def with_key(self, fields: Any, share: float) -> Any:
         """Give the command a fresh idempotency key with this probability."""

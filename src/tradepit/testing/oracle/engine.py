@@ -30,6 +30,7 @@ from tradepit.testing.oracle.market import Genesis, Market, Rejected
 from tradepit.testing.oracle.order_events import close_order
 
 JUMP_MAX_NS = 2 * 10**9
+TIME_MAX_NS = 2**62
 INCARNATIONS_MAX = 64
 OPENED_IN_FRAME = 0xFFFFFFFF
 NEEDS_ACCOUNT = (CommandKind.PLACE_ORDER, CommandKind.CANCEL_BY_KEY)
@@ -132,7 +133,7 @@ class Oracle:
     def start_frame(self, frame: Frame) -> None:
         market = self.market
         if market.time_ns:
-            stamp = min(frame.header.time_ns, market.time_ns + JUMP_MAX_NS)
+            stamp = min(frame.header.time_ns, market.time_ns + JUMP_MAX_NS, TIME_MAX_NS)
             market.time_ns = max(market.time_ns, stamp)
         market.emit(
             FrameApplied(
@@ -144,11 +145,11 @@ class Oracle:
         )
 
     def expire(self) -> None:
-        """Orders whose time has come leave; keys whose window has passed are forgotten."""
+        """Keys whose window has passed are forgotten; orders whose time has come leave."""
+        keys.forget_old(self.market)
         due = [o for o in self.market.orders.values() if 0 < o.expires_at <= self.market.time_ns]
         for order in sorted(due, key=lambda order: (order.expires_at, order.order_id)):
             close_order(self.market, order, CloseReason.TIME, OrderStatus.EXPIRED)
-        keys.forget_old(self.market)
 
     def run(self, command: Command) -> None:
         """One command, after the expiries due before it."""
@@ -250,7 +251,7 @@ class Oracle:
         )
 
     def jump(self, fields: TimeJump) -> None:
-        self.market.time_ns = max(self.market.time_ns, fields.to_ns)
+        self.market.time_ns = max(self.market.time_ns, min(fields.to_ns, TIME_MAX_NS))
         self.market.emit(TimeJumped(time_ns=self.market.time_ns))
         self.expire()
 
