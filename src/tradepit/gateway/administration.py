@@ -320,7 +320,7 @@ class InstrumentPlan:
 
 
 def _check_rules(values: dict[str, int]) -> None:
-    """The engine's own rule, asked before anything is defined: define and rules are two commands."""
+    """The engine's own rule, asked before the first of the two commands changes anything."""
     problem = ""
     if not 1 <= values["quantity_min"] <= values["quantity_max"] <= 2**40:
         problem = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from litestar import Litestar, Request, Response, Router
@@ -13,14 +13,14 @@ from litestar.exceptions import (
     MethodNotAllowedException,
     NotFoundException,
 )
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from tradepit.gateway import accounts, instruments, market_data, operations, orders
 from tradepit.gateway.drafts import Answer, problem_answer
 from tradepit.gateway.gateway import Gateway
 from tradepit.gateway.problems import Problem, Refused, problem_of
-from tradepit.gateway.protocol import answer_headers, is_json
 from tradepit.gateway.requests import answer_response
+from tradepit.gateway.wire_http import answer_headers, is_json
 
 log = structlog.get_logger(__name__)
 
@@ -67,13 +67,13 @@ class Door:
         self._gateway = gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = self._problem(scope) if scope["type"] == "http" else None
+        problem = self._problem(cast(HTTPScope, scope))
         if problem is None:
             await self._app(scope, receive, send)
         else:
             await send_answer(problem_answer(problem), send)
 
-    def _problem(self, scope: Scope) -> Problem | None:
+    def _problem(self, scope: HTTPScope) -> Problem | None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         problem = self._gateway.doorkeeper.problem(headers.get(b"host"), headers.get(b"origin"))
         if problem is not None:

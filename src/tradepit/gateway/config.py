@@ -45,7 +45,7 @@ class GatewayConfig:
     page_size: int = 50
     page_size_max: int = 1000
     page_depth_max: int = 10_000
-    """`page` is sugar for shallow lists: page times limit stays below this, deeper needs `cursor`."""
+    """`page` is sugar for shallow lists: page times limit is at most this."""
 
     depth_levels: int = 20
     depth_levels_max: int = 1000

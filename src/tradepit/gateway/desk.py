@@ -88,7 +88,11 @@ class Desk:
         except Refused as error:
             reply(problem_answer(error.problem, retry_after=error.retry_after))
         else:
-            _Single(self, draft, reply).submit()
+            self.submit(draft, reply)
+
+    def submit(self, draft: Draft, reply: Reply) -> None:
+        """Submit a draft; `reply` is called later, or at once when the node takes nothing."""
+        _Single(self, draft, reply).submit()
 
     def replace(
         self,

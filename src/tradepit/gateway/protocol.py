@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import httptools
@@ -25,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tradepit.gateway.drafts import Answer, problem_answer
 from tradepit.gateway.problems import problem_of
+from tradepit.gateway.wire_http import answer_bytes, is_json
 
 if TYPE_CHECKING:
     from tradepit.gateway.gateway import Gateway
@@ -35,39 +35,9 @@ SLOTS_MAX: Final = 128
 HEAD_MAX: Final = 32 * 1024
 """Bytes of request line and headers."""
 
-_STATUS_LINES: Final = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
-}
-_OK_HEAD: Final = (
-    b"%bcontent-type: application/json\r\nx-sequence: %d\r\ncontent-length: %d\r\n\r\n%b"
-)
 _UNUSUAL: Final = frozenset({b"transfer-encoding", b"expect", b"connection", b"upgrade", b"prefer"})
-_JSON: Final = b"application/json"
 _ORDERS: Final = frozenset({b"/api/v1/orders", b"/api/v1/orders/"})
 _ORDER_ID: Final = re.compile(rb"/api/v1/orders/\d+/?(?:\?|$)")
-
-
-def answer_bytes(answer: Answer) -> bytes:
-    """The whole HTTP message of an answer."""
-    status_line = _STATUS_LINES[answer.status]
-    if answer.status < 400 and not answer.is_replay:
-        return _OK_HEAD % (status_line, answer.sequence, len(answer.body), answer.body)
-    head = [status_line, b"content-length: %d\r\n" % len(answer.body)]
-    head += [b"%b: %b\r\n" % pair for pair in answer_headers(answer)]
-    return b"".join([*head, b"\r\n", answer.body])
-
-
-def answer_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer, without its length."""
-    kind = b"application/json" if answer.status < 400 else b"application/problem+json"
-    headers = [(b"content-type", kind)]
-    if answer.sequence:
-        headers.append((b"x-sequence", b"%d" % answer.sequence))
-    if answer.is_replay:
-        headers.append((b"idempotent-replayed", b"true"))
-    if answer.retry_after:
-        headers.append((b"retry-after", b"%d" % answer.retry_after))
-    return headers
 
 
 class HeadTooLarge(Exception):
@@ -337,8 +307,3 @@ class OrderEntryProtocol(HttpToolsProtocol):
                 transport.abort()
         elif now_s - self.last_seen > config.keep_alive_timeout:
             transport.close()
-
-
-def is_json(kind: bytes | None) -> bool:
-    """Whether a body of this content type is taken: JSON, or nothing said."""
-    return kind is None or kind == _JSON or kind.split(b";")[0].strip().lower() == _JSON

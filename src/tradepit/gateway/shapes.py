@@ -73,6 +73,16 @@ class Operation(PlaceOrder, kw_only=True):
     order_id: str | int | None = None
 
 
+class SocketMessage(Operation, kw_only=True):
+    """A message of a WebSocket: an operation, or a subscription."""
+
+    op: str  # type: ignore[assignment]
+    id: Raw | UnsetType = UNSET
+    idempotency_key: str | None = None
+    channel: str | None = None
+    since: int | None = msgspec.field(default=None, name="from")
+
+
 class Batch(Struct):
     """Up to 1,000 operations, done in order, in one durable commit."""
 
@@ -167,5 +177,6 @@ def decimal_text(raw: Raw | UnsetType, field: str) -> bytes | None:
 
 decode_place: Final = msgspec.json.Decoder(PlaceOrder).decode
 decode_operation: Final = msgspec.json.Decoder(Operation).decode
+decode_socket_message: Final = msgspec.json.Decoder(SocketMessage).decode
 decode_batch: Final = msgspec.json.Decoder(Batch).decode
 decode_amend: Final = msgspec.json.Decoder(AmendOrder).decode

@@ -1,4 +1,5 @@
-"""Market data: recordings of order-by-order sessions.
+"""Market data: recordings of order-by-order sessions, and the live channels.
 
 - `dbn_source`: Databento DBN files as a stream of events
+- `feeds`: what each frame of the engine changed for the channels that are watched
 """
