@@ -15,8 +15,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tradepit.client import AsyncClient
+from tradepit.client import AsyncClient, RetryPolicy
 from tradepit.client.errors import ClientError
+from tradepit.client.retries import NO_RETRIES
 from tradepit.flow.api_market import ApiMarket
 from tradepit.flow.comparison import comparison_table, format_price
 from tradepit.flow.generated_orders import OrderFlow, flow_retries
@@ -41,6 +42,9 @@ DEFAULT_URL: Final = "http://127.0.0.1:8080"
 PROGRESS_EVENTS: Final = 100
 """Events between two moves of the progress bar."""
 
+PATIENT: Final = RetryPolicy(attempts=30)
+"""A recording goes on where it was when the node comes back within a minute."""
+
 Url = Annotated[str, typer.Option(help="Address of the node.")]
 
 
@@ -53,6 +57,10 @@ def recorded(
     speed: Annotated[
         str, typer.Option(help="1 = recorded pace, 10 = ten times as fast, max = no pauses.")
     ] = "1",
+    from_start: Annotated[
+        bool,
+        typer.Option("--from-start", help="Keep the pace before the first trade too."),
+    ] = False,
     instrument: Annotated[
         str | None, typer.Option(help="Symbol to trade; default: the recording's own.")
     ] = None,
@@ -75,7 +83,7 @@ def recorded(
     ] = False,
 ) -> None:
     """Send a recorded session into the market as orders, and compare what comes of it."""
-    pace = Pace(_speed(speed))
+    pace = Pace(_speed(speed), from_start=from_start)
     outsiders = [_outsider(text) for text in outsider or []]
     screen = Console(stderr=as_json)
     try:
@@ -92,7 +100,9 @@ def recorded(
                 events = _limited(file, instrument_id, limit)
                 if offline:
                     return await _play(LocalMarket(), pace, outsiders, events, advance)
-                async with AsyncClient(url) as client:
+                async with AsyncClient(url, retries=NO_RETRIES) as client:
+                    await client.health()
+                async with AsyncClient(url, retries=PATIENT) as client:
                     market = ApiMarket(client, symbol)
                     await market.prepare(tick_size=tick)
                     return await _play(market, pace, outsiders, events, advance)
@@ -115,15 +125,19 @@ def orders(
     url: Url = DEFAULT_URL,
     rate: Annotated[float, typer.Option(help="Operations a second, in all.", min=0.1)] = 200.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same stream.")] = 1,
+    instrument: Annotated[
+        list[str] | None,
+        typer.Option(help="Trade only this one; default: all that have a reference price."),
+    ] = None,
 ) -> None:
-    """Keep every instrument busy with generated orders until interrupted."""
+    """Keep instruments busy with generated orders until interrupted."""
+    asyncio.run(_send_orders(url, rate, seed, instrument or []))
+
+
+async def _send_orders(url: str, rate: float, seed: int, symbols: list[str]) -> None:
     screen = Console(stderr=True)
-    asyncio.run(_send_orders(screen, url, rate, seed))
-
-
-async def _send_orders(screen: Console, url: str, rate: float, seed: int) -> None:
     async with AsyncClient(url, retries=flow_retries()) as client:
-        flow = OrderFlow(client, rate=rate, seed=seed)
+        flow = OrderFlow(client, rate=rate, seed=seed, symbols=symbols)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, flow.stop)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -151,8 +151,15 @@ class OrderStream:
 class OrderFlow:
     """Sends a stream to a node at a steady rate until it is stopped."""
 
-    def __init__(self, client: AsyncClient, *, rate: float, seed: int) -> None:
+    def __init__(
+        self, client: AsyncClient, *, rate: float, seed: int, symbols: Collection[str] = ()
+    ) -> None:
+        """Args:
+        rate: operations a second, over all instruments.
+        symbols: instruments to trade; none = all that have a reference price.
+        """
         self._client = client
+        self._symbols = frozenset(symbols)
         self._rate = rate
         self._seed = seed
         self._stopping = asyncio.Event()
@@ -195,7 +202,12 @@ class OrderFlow:
                 await self._send(stream, stream.next(count))
 
     async def _instruments(self) -> list[Instrument]:
-        return [one for one in await self._client.instruments() if one.phase == "continuous"]
+        return [
+            one
+            for one in await self._client.instruments()
+            if one.phase == "continuous"
+            and (one.symbol in self._symbols if self._symbols else one.reference_price)
+        ]
 
     async def _open_accounts(self) -> None:
         """Open the accounts, and take away what an earlier run left in the books."""

@@ -90,21 +90,27 @@ class RunResult:
 
 
 class Pace:
-    """When events are due: recorded time divided by `speed`; None = as fast as possible."""
+    """When events are due: recorded time divided by `speed`; None = as fast as possible.
 
-    def __init__(self, speed: float | None) -> None:
+    The clock starts with the first recorded trade, so that nobody waits through a pre-open; with
+    `from_start` it starts with the first event after the snapshot.
+    """
+
+    def __init__(self, speed: float | None, *, from_start: bool = False) -> None:
         self._speed = speed
+        self._from_start = from_start
         self._start: tuple[float, int] | None = None
 
     def delay(self, event: RecordedEvent) -> float:
         """Seconds until the event is due, by the monotonic clock; 0 when it is due."""
         if self._speed is None or event.is_snapshot:
             return 0.0
-        now = time.monotonic()
         if self._start is None:
-            self._start = (now, event.time_ns)
+            if self._from_start or any(record.action == "T" for record in event.records):
+                self._start = (time.monotonic(), event.time_ns)
+            return 0.0
         due = self._start[0] + (event.time_ns - self._start[1]) / 1e9 / self._speed
-        return max(0.0, due - now)
+        return max(0.0, due - time.monotonic())
 
 
 class RecordedFlow:

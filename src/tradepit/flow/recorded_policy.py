@@ -173,8 +173,8 @@ class RecordedPolicy:
     def observe(self, handle: int, *, price: int, total: int, filled: int, is_open: bool) -> None:
         """Hear how an order really stands, after the trades about it have been reported.
 
-        An order that is gone though no trade explains it (an operator cancelled it) is not given
-        back.
+        An order that is gone though it was not filled (an operator cancelled it) is not given back.
+        `filled` may be ahead of the reports: trades go on while orders are looked up.
         """
         owner = self._owners.get(handle)
         line = self._lines.get(owner) if owner is not None else None
@@ -183,10 +183,11 @@ class RecordedPolicy:
                 self._strays[handle] = total - filled
             return
         line.price, line.total = price, total
-        if not is_open and line.leaves:
+        lost = 0 if is_open else total - filled
+        if lost > 0:
             self.counts.lost_orders += 1
-            line.outsider_filled += line.leaves
-            line.actual_filled += line.leaves
+            line.outsider_filled += lost
+            line.actual_filled += lost
             line.handle = None
 
     def settle(self) -> None:

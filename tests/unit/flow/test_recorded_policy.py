@@ -314,3 +314,12 @@ def test_an_order_that_is_gone_without_a_trade_is_not_sent_again() -> None:
     play.policy.observe(2, price=101, total=2, filled=0, is_open=False)
     assert play.record("M A 102 2 #2") == []
     assert play.policy.counts.lost_orders == 1
+
+
+def test_a_fill_seen_before_its_report_is_no_loss() -> None:
+    play = played()
+    play.policy.observe(2, price=101, total=2, filled=2, is_open=False)
+    play.policy.report([Trade(None, 2, 101, 2)])
+    assert play.record("M A 102 2 #2") == []
+    assert play.policy.counts.lost_orders == 0
+    assert play.policy.counts.hit_by_outsider_quantity == 2
