@@ -12,6 +12,8 @@ from tradepit.testing.oracle.market import Market
 
 QUEUE_LIMIT = 10_000
 SIDES = (Side.BUY, Side.SELL)
+BalanceRow = tuple[int, int, int]
+PositionRow = tuple[int, int, int, int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,10 @@ class Summary:
     time_ns: int
     next_expiry_ns: int
     keys: tuple[int, int]
-    asset_totals: dict[int, tuple[int, ...]]
-    balances: dict[tuple[int, int], tuple[int, ...]]
+    asset_totals: dict[int, tuple[int, int, int, int]]
+    balances: dict[tuple[int, int], BalanceRow]
     """(account, asset): total, held, credit; without a total or hold the row is left out."""
-    positions: dict[tuple[int, int], tuple[int, ...]]
+    positions: dict[tuple[int, int], PositionRow]
     """(account, instrument): net, cost, realised, version, open buy, open sell, limit."""
     queues: dict[tuple[int, int], list[tuple[int, int, int, int]]]
     """(instrument, side): order id, price, leaves, account; in priority order."""
@@ -48,16 +50,16 @@ def summary_of_engine(engine: Engine, *, like: Market) -> Summary:
         keys=engine.key_statistics(),
         asset_totals={asset: engine.asset_totals(asset) for asset in like.assets},
         balances={
-            (account, asset): tuple(row)
+            (account, asset): (total, held_there, credit)
             for account in like.accounts
-            for asset, *row in engine.balances(account)
-            if any(row[:2])
+            for asset, total, held_there, credit in engine.balances(account)
+            if total or held_there
         },
         positions={
-            (account, instrument): tuple(row)
+            (account, row[0]): row[1:]
             for account in like.accounts
-            for instrument, *row in engine.positions(account)
-            if any(row)
+            for row in engine.positions(account)
+            if any(row[1:])
         },
         queues={
             (instrument, side): engine.queue(instrument, side, QUEUE_LIMIT)
@@ -97,7 +99,7 @@ def summary_of_oracle(market: Market) -> Summary:
     )
 
 
-def oracle_balances(market: Market) -> dict[tuple[int, int], tuple[int, ...]]:
+def oracle_balances(market: Market) -> dict[tuple[int, int], BalanceRow]:
     rows = {
         (account.number, asset): (
             account.balance(asset),
@@ -110,8 +112,8 @@ def oracle_balances(market: Market) -> dict[tuple[int, int], tuple[int, ...]]:
     return {key: row for key, row in rows.items() if any(row[:2])}
 
 
-def oracle_positions(market: Market) -> dict[tuple[int, int], tuple[int, ...]]:
-    rows = {}
+def oracle_positions(market: Market) -> dict[tuple[int, int], PositionRow]:
+    rows: dict[tuple[int, int], PositionRow] = {}
     for account in market.accounts.values():
         for instrument, position in account.positions.items():
             rows[account.number, instrument] = (

@@ -86,7 +86,7 @@ def place_order(
     else:
         check_position_limit(market, order, order.leaves)
     if command.options & POST_ONLY:
-        order.price = limit = post_only_price(market, order, command.price)
+        order.price = limit = post_only_price(market, order, command.price, order.leaves)
     check_funds(market, order, limit, is_market=not is_limit)
     accept(market, order, limit, text, command.session)
 
@@ -241,8 +241,8 @@ def check_position_limit(market: Market, order: Order, leaves: int) -> None:
         raise Rejected(RejectReason.POSITION_LIMIT)
 
 
-def post_only_price(market: Market, order: Order, price: int) -> int:
-    """Check 17: the price at which a post-only order may rest."""
+def post_only_price(market: Market, order: Order, price: int, leaves: int) -> int:
+    """Check 17: the price at which a post-only order may rest; check 11 again if it moved."""
     makers = market.resting(order.instrument, opposite(order.side))
     if not makers or not reaches(order.side, price, makers[0].price):
         return price
@@ -250,5 +250,6 @@ def post_only_price(market: Market, order: Order, price: int) -> int:
     if order.options & Option.POST_ONLY_REPRICE:
         repriced = best - 1 if order.side == Side.BUY else best + 1
         if repriced > 0:
+            check_value(market.instruments[order.instrument], repriced, leaves)
             return repriced
     raise Rejected(RejectReason.POST_ONLY_WOULD_TAKE, required=price, available=best)

@@ -71,7 +71,7 @@ def lose_place(
     else:
         placing.check_position_limit(market, order, leaves)
     if order.options & placing.POST_ONLY:
-        price = placing.post_only_price(market, order, price)
+        price = placing.post_only_price(market, order, price, leaves)
     changed = replace(
         order,
         price=price,
