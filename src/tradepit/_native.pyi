@@ -136,6 +136,9 @@ class Replica:
         """Live (from the engine) or finished (from history)."""
     def order_at(self, order_id: int, sequence: int) -> tuple[object, ...] | None:
         """The order as it stood right after this sequence, from history."""
+    def order_json(self, order_id: int, sequence: int) -> bytes | None:
+        """The order object of the public interface: right after a sequence (from history), or as
+        it stands now (sequence 0), then with its place in the queue while it rests."""
     def order_by_client_id(self, account: int, client_order_id: str) -> int:
         """Newest order of the account with this client order id; 0 = none known."""
     def orders(

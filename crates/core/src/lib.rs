@@ -5,7 +5,7 @@
 //! state and runs commands (`keyed`, `place`, `matching`, `replace`, `cancel`, `admin`,
 //! `accounts`), `book` orders prices, `ledger`
 //! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
-//! `history` is a bounded view of the events for reads.
+//! `history` is a bounded view of the events for reads, `json` writes orders for people.
 
 pub mod book;
 pub mod engine;
@@ -13,6 +13,7 @@ pub mod event;
 pub mod frame;
 pub mod history;
 pub mod index;
+pub mod json;
 pub mod keys;
 pub mod ledger;
 pub mod orders;

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tradepit_core::engine::{ApplyError, Engine};
 use tradepit_core::frame::Problem;
 use tradepit_core::history::{History, OrderView, TradeView};
+use tradepit_core::json::Renderer;
 use tradepit_core::queries::is_open;
 use tradepit_core::snapshot::{Sink, Source};
 use tradepit_core::wire::OrderStatus;
@@ -393,6 +394,21 @@ impl Replica {
         sequence: u64,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         self.history.order_at(order_id, sequence).map(|order| order_tuple(py, &order)).transpose()
+    }
+
+    /// The order's JSON: as it stood right after a sequence, or as it stands now (0).
+    fn order_json<'py>(
+        &self,
+        py: Python<'py>,
+        order_id: u64,
+        sequence: u64,
+    ) -> Option<Bound<'py, PyBytes>> {
+        let renderer = Renderer { engine: &self.engine, history: &self.history };
+        let json = match sequence {
+            0 => renderer.order(order_id),
+            _ => renderer.order_at(order_id, sequence),
+        };
+        json.map(|json| PyBytes::new(py, &json))
     }
 
     fn order_by_client_id(&self, account: u32, client_order_id: &str) -> u64 {
