@@ -325,24 +325,24 @@ class _Scanner:
         self, descriptor: int, place: Place, size: int, problem: str, *, is_last: bool
     ) -> None:
         """Frames end here. Is the rest what an undisturbed node, or a crash, leaves behind?"""
-        junk = _junk(descriptor, place.offset, size)
-        if not junk:
+        if _is_zero(descriptor, place.offset, size):
             return
+        rest = _read(descriptor, place.offset, size - place.offset)
         if not is_last:
             raise JournalDamaged(place, f"{_REASONS[problem]}, and a later segment exists")
-        if problem == "version":
-            header = FrameHeader(*FRAME_HEADER.unpack_from(junk))
+        header = FrameHeader(*FRAME_HEADER.unpack_from(rest.ljust(FRAME_HEADER_BYTES, b"\0")))
+        if problem == "version" and header.schema_version:
             raise JournalDamaged(
                 place,
                 f"the frame is of schema version {header.schema_version}, this program reads "
                 f"version {SCHEMA_VERSION}",
             )
-        sound = _sound_frame_at(junk)
+        sound = _sound_frame_at(rest)
         if sound is not None:
             raise JournalDamaged(
                 place, f"{_REASONS[problem]}, and a sound frame lies {sound} bytes further on"
             )
-        self._junk_bytes = len(junk)
+        self._junk_bytes = len(rest.rstrip(b"\0"))
 
 
 _REASONS: Final = {
@@ -366,17 +366,13 @@ def _windows(descriptor: int, offset: int, size: int) -> Iterator[bytes]:
         offset += len(data)
 
 
-def _junk(descriptor: int, offset: int, size: int) -> bytes:
-    """Return the bytes from the offset to the last that is not zero."""
+def _is_zero(descriptor: int, offset: int, size: int) -> bool:
     zeros = bytes(WINDOW_BYTES)
-    if all(data == zeros[: len(data)] for data in _windows(descriptor, offset, size)):
-        return b""
-    return _read(descriptor, offset, size - offset).rstrip(b"\0")
+    return all(data == zeros[: len(data)] for data in _windows(descriptor, offset, size))
 
 
-def _sound_frame_at(junk: bytes) -> int | None:
-    """Return where in the junk a frame with a good checksum begins."""
-    data = junk + bytes(-len(junk) % ALIGNMENT_BYTES)
+def _sound_frame_at(data: bytes) -> int | None:
+    """Return where a frame with a good checksum begins."""
     magic = FRAME_MAGIC.to_bytes(4, "little")
     at = data.find(magic)
     while at >= 0:
@@ -391,12 +387,9 @@ def _is_sound(data: bytes, at: int) -> bool:
         return False
     header = FrameHeader(*FRAME_HEADER.unpack_from(data, at))
     size = frame_bytes(header.record_count, header.text_bytes)
-    # A frame's zero padding may have been taken for the zeros behind the junk.
-    frame = data[at : at + size]
-    if size > FRAME_BYTES_MAX or size - len(frame) > FRAME_HEADER_BYTES:
+    if size > min(FRAME_BYTES_MAX, len(data) - at):
         return False
-    frame += bytes(size - len(frame))
-    return frame_crc(frame) == header.crc
+    return frame_crc(data[at : at + size]) == header.crc
 
 
 _QUARANTINE_WORDS: Final = 5
