@@ -2,7 +2,6 @@ import asyncio
 import shutil
 
 import pytest
-
 from tests.unit.journal.reference import (
     SMALL,
     Driver,
@@ -10,6 +9,7 @@ from tests.unit.journal.reference import (
     reference_scan,
     write_journal,
 )
+
 from tradepit.journal.backup import BackupFailed, back_up
 from tradepit.journal.file import open_journal
 from tradepit.journal.layout import DataDirectory

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-
 from tests.simulation.disks import FaultyDisk, RecordingDisk
 from tests.unit.journal.reference import (
     SMALL,
@@ -16,6 +15,7 @@ from tests.unit.journal.reference import (
     reference_scan,
     write_journal,
 )
+
 from tradepit.journal.disk import Disk
 from tradepit.journal.file import open_journal
 from tradepit.journal.layout import DataDirectory
@@ -68,7 +68,7 @@ def test_a_frame_is_written_and_synced_and_then_marked_and_then_delivered(tmp_pa
     written: list[str] = []
     delivered = 0
     for call in disk.calls:
-        is_frame = call.path.endswith(".journal") or "prepared" in call.path
+        is_frame = call.path.endswith(".journal")
         if call.kind == "write" and is_frame:
             assert not written
             written.append("frame")

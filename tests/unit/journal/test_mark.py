@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-
 from tests.simulation.disks import RecordingDisk
+
 from tradepit.journal.disk import Disk
 from tradepit.journal.layout import Place
 from tradepit.journal.mark import (

@@ -3,15 +3,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.unit.journal.reference import (
-    SMALL,
     group_of,
     move_mark_back,
     named_group,
     reference_scan,
     write_journal,
 )
+
 from tradepit.domain import commands
 from tradepit.journal import scan
 from tradepit.journal.frame import frame_crc
@@ -310,4 +309,3 @@ def test_an_empty_directory_is_a_new_journal(tmp_path):
 def test_a_copy_reads_the_same(segments, tmp_path):
     shutil.copytree(segments.root, tmp_path / "copy")
     assert scan_journal(DataDirectory(tmp_path / "copy")) == scan_journal(segments)
-    assert SMALL == JournalOptions(4096, 512)

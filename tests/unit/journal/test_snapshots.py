@@ -1,6 +1,6 @@
 import pytest
-
 from tests.simulation.disks import FaultyDisk, RecordingDisk
+
 from tradepit.journal.layout import DataDirectory, Place
 from tradepit.journal.snapshots import (
     Snapshot,

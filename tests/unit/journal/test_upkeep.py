@@ -1,6 +1,6 @@
 import pytest
-
 from tests.unit.journal.reference import group_of, reference_scan, write_journal
+
 from tradepit.journal.mark import read_mark
 from tradepit.journal.port import JournalError
 from tradepit.journal.scan import scan_journal
