@@ -114,7 +114,7 @@ def recorded(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(result_document(result))).decode())
         return
-    screen.print(comparison_table(result.comparison, is_disturbed=result.is_disturbed))
+    screen.print(comparison_table(result.comparison, notes=result.notes))
     for report in result.outsiders:
         screen.print(outsider_table(report))
     screen.print(counts_table(result))

@@ -7,6 +7,7 @@ order book. The policy is not asked; its counts are only shown beside.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -59,6 +60,9 @@ class ComparisonReport(msgspec.Struct, frozen=True):
     volume_difference: int
     """Sum over prices of the absolute difference."""
     volume_difference_worst_price: int | None
+    volume_implied: int
+    """Part of the recorded volume that met no order of the book (orders in spreads): a market of
+    this instrument alone cannot trade it."""
     bids: SideReport
     asks: SideReport
     first_different_events: list[int]
@@ -110,6 +114,7 @@ class Comparison:
         self._market_fills: Counter[int] = Counter()
         self._recorded_volume: Counter[int] = Counter()
         self._market_volume: Counter[int] = Counter()
+        self._implied_volume = 0
         self._different_events: list[int] = []
 
     @property
@@ -124,6 +129,7 @@ class Comparison:
         self._compared += 1
         self._recorded_fills.update(step.fills)
         self._recorded_volume.update(step.volume)
+        self._implied_volume += max(0, step.implied_volume)
         truth = step.quote
         if (quote.bid_price, quote.ask_price) == (truth.bid_price, truth.ask_price):
             self._prices_equal += 1
@@ -160,24 +166,25 @@ class Comparison:
             volume_market=self._market_volume.total(),
             volume_difference=sum(differences.values()),
             volume_difference_worst_price=worst if worst and differences[worst] else None,
+            volume_implied=self._implied_volume,
             bids=_side_report("buy", recorded["buy"], market["buy"]),
             asks=_side_report("sell", recorded["sell"], market["sell"]),
             first_different_events=list(self._different_events),
         )
 
 
-def comparison_table(report: ComparisonReport, *, is_disturbed: bool = False) -> Table:
-    """The report for a person: each figure beside its target.
-
-    Args:
-        is_disturbed: outsiders traded, so that differences are the point, not a fault.
-    """
+def comparison_table(report: ComparisonReport, *, notes: Sequence[str] = ()) -> Table:
+    """The report for a person: each figure beside its target, and what else to know."""
+    notes = list(notes)
+    if report.volume_implied:
+        notes.append(
+            f"{report.volume_implied:,} lots of the recorded volume met no order of this book "
+            "(implied from spreads): no market of this instrument alone can trade them"
+        )
     table = Table(
         title="Recording against market, after the open",
         title_justify="left",
-        caption="outsiders traded: the targets are for a run without them"
-        if is_disturbed
-        else None,
+        caption="\n".join(notes) or None,
         caption_justify="left",
     )
     for heading in ("what", "recorded", "market", "agreement", "target", ""):

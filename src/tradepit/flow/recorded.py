@@ -82,11 +82,20 @@ class RunResult:
     unforeseen: int
     """Operations that did something else than foreseen."""
     seconds: float
+    ends_in_auction: bool
+    """The recording ends with a crossed book, which was not sent."""
 
     @property
-    def is_disturbed(self) -> bool:
-        """Whether outsiders traded with the recorded orders."""
-        return bool(self.counts.outsider_hits or self.counts.hit_by_outsider)
+    def notes(self) -> list[str]:
+        """What keeps the market from being the recorded one in this run."""
+        notes = []
+        if self.counts.outsider_hits or self.counts.hit_by_outsider:
+            notes.append("outsiders traded: the targets are for a run without them")
+        if self.ends_in_auction:
+            notes.append(
+                "the recording ends with a crossed book: the market keeps the one from before"
+            )
+        return notes
 
 
 class Pace:
@@ -167,6 +176,7 @@ class RecordedFlow:
             batches=self._batches,
             unforeseen=self._unforeseen,
             seconds=time.monotonic() - started,
+            ends_in_auction=self._truth.is_crossed,
         )
 
     async def _wait_for(self, event: RecordedEvent) -> None:

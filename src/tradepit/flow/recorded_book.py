@@ -100,6 +100,10 @@ class RecordedBook:
                     facts.actions.append(record.order_id)
                 case "T" | "F" if record.price is not None:
                     run = self._trade(record, record.price, run, facts)
+            if run is not None and run.side is None and record.action in "CM":
+                # An order never seen before was hit; its cancel or change tells its side.
+                maker = SIDES.get(record.side)
+                run.side = opposite(maker) if maker and record.order_id in facts.fills else None
         traded = facts.fills
         facts.actions = [a for a in facts.actions if isinstance(a, Aggressor) or a not in traded]
         return facts

@@ -14,6 +14,10 @@ is brought to its recorded state where matching has not done so already. The rul
   hit in its place or the queue differed, is cut to it. Trims are counted.
 - **Refresh**: an order that stands below its target (an iceberg shows its next part, the queue
   differed) is raised or placed anew; it goes to the back of the queue, as at the venue.
+- **Hidden quantity**: what an aggressor took beyond the shown size trades second; until then the
+  hidden part is shown at the end of its queue.
+- **Cancels go first** in an event: a venue that prevents self-matches records them after the order
+  that would have hit them.
 - **Auction**: while the recorded book is crossed (pre-open, closing) nothing is sent; when it
   uncrosses, each order touched meanwhile is brought to its recorded state.
 

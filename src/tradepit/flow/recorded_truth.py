@@ -24,7 +24,8 @@ class TruthStep:
 
     `is_continuous` is False while the book is crossed and for the event that uncrosses it: what
     trades there is an auction's doing. `fills` is per order named by the event's trades, the
-    aggressor's own included once.
+    aggressor's own included once. `implied_volume` traded with no order of this book on the other
+    side: the venue matched it against orders in spreads.
     """
 
     number: int
@@ -33,6 +34,7 @@ class TruthStep:
     is_uncross: bool
     fills: dict[int, int] = field(default_factory=dict)
     volume: dict[int, int] = field(default_factory=dict)
+    implied_volume: int = 0
 
 
 class _Half:
@@ -81,6 +83,11 @@ class RecordedTruth:
         _tally(event, step)
         return step
 
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the recorded book stands crossed: in an auction."""
+        return self._was_crossed
+
     def levels(self, side: Side) -> dict[int, tuple[int, int]]:
         """Quantity and number of orders by price."""
         half = self._halves[side]
@@ -118,7 +125,10 @@ def _tally(event: RecordedEvent, step: TruthStep) -> None:
         if record.action == "T" and record.price is not None:
             aggressor = record.order_id
             step.volume[record.price] = step.volume.get(record.price, 0) + record.size
+            step.implied_volume += record.size
         elif record.action != "F" or record.order_id == aggressor:
             continue
+        else:
+            step.implied_volume -= record.size
         if record.order_id:
             step.fills[record.order_id] = step.fills.get(record.order_id, 0) + record.size

@@ -172,10 +172,13 @@ def test_the_main_recording_is_reproduced() -> None:
     assert report.volume_difference == 0
 
 
-def test_a_recording_that_starts_mid_session_plays_without_a_snapshot() -> None:
+def test_a_recording_without_a_snapshot_differs_only_by_what_spreads_traded() -> None:
     path = DATA / "clx5-glbx-mdp3-20250924.mbo.dbn"
     if not path.exists():
         pytest.skip("clx5-glbx-mdp3-20250924 is not here (../shared/data/dbn)")
-    report = play(list(read_events(path))).comparison
-    assert report.price_share >= 0.999
+    result = play(list(read_events(path)))
+    report = result.comparison
+    assert (report.price_share, report.size_share) == (1.0, 1.0)
     assert report.fills_share >= 0.95
+    assert report.volume_recorded - report.volume_market == report.volume_implied
+    assert result.ends_in_auction

@@ -323,3 +323,11 @@ def test_a_fill_seen_before_its_report_is_no_loss() -> None:
     assert play.record("M A 102 2 #2") == []
     assert play.policy.counts.lost_orders == 0
     assert play.policy.counts.hit_by_outsider_quantity == 2
+
+
+def test_an_order_never_seen_is_shown_for_the_trade_that_names_it() -> None:
+    play = played()
+    sent = play.record("T N 100 1 #0\nF N 100 1 #77\nC A 100 1 #77")
+    assert [type(operation) for operation in sent] == [Place, Place]
+    assert play.side("sell") == [(101, 5), (102, 4)]
+    assert play.side("buy") == [(99, 5)]

@@ -40,6 +40,11 @@ def test_a_crossed_book_and_its_uncross_are_no_continuous_trading() -> None:
     ]
 
 
+def test_volume_without_an_order_on_the_other_side_is_called_implied() -> None:
+    last = steps("A B 99 5 #1\n\nT A 99 7 #9\nF B 99 5 #1\nC B 99 5 #1")[-1]
+    assert (last.volume, last.implied_volume) == ({99: 7}, 2)
+
+
 @pytest.mark.parametrize(
     ("name", "levels", "orders", "quote"),
     [
