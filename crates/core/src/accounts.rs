@@ -230,7 +230,6 @@ impl Engine {
     pub(crate) fn withdraw(&mut self, c: &Withdraw) -> Outcome {
         self.check_amount(c.asset, c.amount)?;
         self.check_funds(c.account, c.asset, c.amount)?;
-        self.check_room(c.account, c.asset, -c.amount)?;
         self.ledger.asset_mut(c.asset).withdrawals += i128::from(c.amount);
         self.move_funds(CommandKind::Withdraw, c.account, c.asset, 0, -c.amount);
         self.shrink_after_move(c.account, c.asset);
@@ -246,7 +245,6 @@ impl Engine {
             return Err(RejectReason::SameAccount.into());
         }
         self.check_funds(c.account, c.asset, c.amount)?;
-        self.check_room(c.account, c.asset, -c.amount)?;
         self.check_room(c.to_account, c.asset, c.amount)?;
         self.move_funds(CommandKind::Transfer, c.account, c.asset, c.to_account, -c.amount);
         self.move_funds(CommandKind::Transfer, c.to_account, c.asset, c.account, c.amount);

@@ -40,6 +40,12 @@ fn frame_error(error: ApplyError) -> PyErr {
     FrameError::new_err(text)
 }
 
+/// The bytes before the checksum that ends a snapshot.
+fn check_sum(bytes: &[u8]) -> Result<&[u8], Problem> {
+    let (body, sum) = bytes.split_last_chunk().ok_or(Problem::Short)?;
+    if crc32fast::hash(body) == u32::from_le_bytes(*sum) { Ok(body) } else { Err(Problem::Crc) }
+}
+
 fn snapshot_error(problem: Problem) -> PyErr {
     PyValueError::new_err(format!("not a snapshot: {}", problem.name()))
 }
@@ -143,7 +149,7 @@ impl Replica {
         // SAFETY: see `as_slice`.
         let bytes = unsafe { as_slice(&snapshot)? };
         py.detach(|| {
-            let mut source = Source::new(bytes);
+            let mut source = Source::new(check_sum(bytes)?);
             if source.u64()? != SNAPSHOT_MAGIC {
                 return Err(Problem::Magic);
             }
@@ -164,6 +170,7 @@ impl Replica {
             sink.u64(SNAPSHOT_MAGIC);
             self.engine.write_state(&mut sink);
             self.history.write(&mut sink);
+            sink.u32(crc32fast::hash(&sink));
             sink
         });
         PyBytes::new(py, &bytes)
