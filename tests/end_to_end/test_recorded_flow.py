@@ -108,7 +108,7 @@ def test_an_outsider_moves_the_node_s_market_and_it_comes_back(node: NodeProcess
     result = play(node, generate_session(seed=3, events=1_500), outsiders=(outsider,))
     (report,) = result.outsiders
     assert report.filled == 60
-    assert report.marks[0].market.ask_price > report.before.ask_price
+    assert report.right_after.ask_price > report.before.ask_price
     assert report.equal_again_after is not None
     assert result.counts.hit_by_outsider_quantity == 60
 

@@ -34,7 +34,7 @@ SYNC_OPERATIONS: Final = 2_000
 ROUNDS_MAX: Final = 5
 """Corrections can meet outsiders in turn; after so many rounds the next event goes first."""
 
-WATCH_EVENTS: Final = (0, 10, 100, 1_000, 5_000, 10_000)
+WATCH_EVENTS: Final = (1, 10, 100, 1_000, 5_000, 10_000)
 """Events after an outsider's order at which the market is looked at."""
 
 
@@ -64,6 +64,7 @@ class OutsiderReport:
     filled: int
     worst_price: int
     before: BestQuote
+    right_after: BestQuote
     marks: list[OutsiderMark] = field(default_factory=list)
     equal_again_after: int | None = None
     """Events until best bid and offer had the recorded prices again; None = not yet."""
@@ -243,7 +244,7 @@ class RecordedFlow:
         if (quote.bid_price, quote.ask_price) == (truth.bid_price, truth.ask_price):
             for report in self._outsiders:
                 if report.equal_again_after is None and step.is_continuous:
-                    report.equal_again_after = step.number - report.order.event_number
+                    report.equal_again_after = _events_since(report, step)
 
     async def _sync(self) -> None:
         """Fetch the trades; where they are not the foreseen ones, correct."""
@@ -300,20 +301,27 @@ class RecordedFlow:
             await self._sync()
             before = await self._market.quote()
             fills = await self._market.take(order.side, order.quantity)
+            right_after = await self._market.quote()
             await self._sync()
             prices = [price for price, _ in fills]
             worst = (max if order.side == "buy" else min)(prices, default=0)
             filled = sum(quantity for _, quantity in fills)
-            self._outsiders.append(OutsiderReport(order, filled, worst, before))
+            report = OutsiderReport(order, filled, worst, before, right_after)
+            self._outsiders.append(report)
 
     async def _watch(self, step: TruthStep) -> None:
         for report in self._outsiders:
-            after = step.number - report.order.event_number
+            after = _events_since(report, step)
             if after in WATCH_EVENTS:
                 await self._flush()
                 await self._sync()
                 quote = await self._market.quote()
                 report.marks.append(OutsiderMark(after, quote, step.quote))
+
+
+def _events_since(report: OutsiderReport, step: TruthStep) -> int:
+    """Events played since an outsider's order, this one included."""
+    return step.number - report.order.event_number + 1
 
 
 def _handles(trades: Iterable[Trade]) -> set[int]:

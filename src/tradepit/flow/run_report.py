@@ -68,9 +68,9 @@ def outsider_table(report: OutsiderReport) -> Table:
     for heading in ("events after", "market bid", "market ask", "recorded bid", "recorded ask"):
         table.add_column(heading, justify="right")
     table.add_row("before", *_quote(report.before), "", "")
+    table.add_row("right after", *_quote(report.right_after), "", "")
     for mark in report.marks:
-        after = "right after" if mark.events_after == 0 else f"{mark.events_after:,}"
-        table.add_row(after, *_quote(mark.market), *_quote(mark.recorded))
+        table.add_row(f"{mark.events_after:,}", *_quote(mark.market), *_quote(mark.recorded))
     return table
 
 

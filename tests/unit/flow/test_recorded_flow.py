@@ -145,7 +145,7 @@ def test_a_large_outside_order_moves_the_market_and_it_comes_back() -> None:
     result = play(generate_session(seed=3, events=1_500), outsiders=[order])
     (report,) = result.outsiders
     assert report.filled == 60
-    assert report.marks[0].market.ask_price > report.before.ask_price
+    assert report.right_after.ask_price > report.before.ask_price
     assert report.equal_again_after is not None
     assert result.counts.hit_by_outsider_quantity == 60
     assert result.comparison.price_share > 0.8
