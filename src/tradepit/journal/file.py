@@ -156,13 +156,16 @@ class FileJournal:
         if self._writer is not None:
             self._jobs.put(None)
             self._writer.join()
-        if self._failure is None and self._mark.is_dirty:
-            self._mark.sync()
-        self._mark.close()
-        self._disk.close(self._active.descriptor)
-        if self._prepared is not None:
-            self._disk.close(self._prepared.descriptor)
-            self._prepared = None
+        try:
+            if self._failure is None and self._mark.is_dirty:
+                self._mark.sync()
+        except OSError as error:
+            raise JournalFailed(f"the commit mark cannot be synced: {error}") from error
+        finally:
+            self._mark.close()
+            self._disk.close(self._active.descriptor)
+            if self._prepared is not None:
+                self._disk.close(self._prepared.descriptor)
 
     # One frame.
 

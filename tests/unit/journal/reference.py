@@ -102,7 +102,7 @@ class Driver:
         """Whether the group became durable; False when the journal failed or is full."""
         size = 64 + len(group.records) + len(group.texts) + 8
         while self.journal.space(urgent=urgent) < size:
-            if self.journal.is_full:
+            if self.journal.is_full or self.failures:
                 return False
             await self.wait()
         delivered = len(self.frames)
