@@ -33,6 +33,9 @@ PREVENTION_TEXT: Final = [mode.name.lower() for mode in SelfTradePrevention]
 STATUS_TEXT: Final = [status.name.lower() for status in OrderStatus]
 REASON_TEXT: Final = [reason.name.lower() for reason in CloseReason]
 
+ACCOUNTS_REMEMBERED_MAX: Final = 65_536
+"""Account ids kept as JSON, about 100 bytes each."""
+
 FILLS_MAX: Final = 1_000_000
 """Every fill of an order is shown; the bound only keeps a broken count from asking for more."""
 
@@ -51,6 +54,7 @@ class Renderer:
     def __init__(self, node: MarketNode, listing: Listing) -> None:
         self._node = node
         self.listing = listing
+        self._accounts: dict[int, str] = {}
 
     def order_at(self, order_id: int, sequence: int) -> str | None:
         """The order right after a sequence, as its command was answered; None when the history
@@ -96,28 +100,44 @@ class Renderer:
             created_at, updated_at, client_order_id, _,
         ) = row  # fmt: skip
         instrument = self.listing.by_number[number]
-        quantity_text = instrument.quantity_text
+        quantities = instrument.quantities
+        client_id = self._accounts.get(account) or self._account_json(account)
+        price_json = "null"
+        if price:
+            price_json = f'"{instrument.prices.get(price) or instrument.price_text(price)}"'
+        total = quantities.get(quantity) or instrument.quantity_text(quantity)
+        rest = total
+        if leaves != quantity:
+            rest = quantities.get(leaves) or instrument.quantity_text(leaves)
+        done = quantities.get(filled) or instrument.quantity_text(filled)
         created = format_time(created_at)
         updated = created if updated_at == created_at else format_time(updated_at)
         if options or expires_at or reason or prevention != 1:
             extra += _unusual(options, expires_at, reason, prevention)
         average = "null"
+        fills_json = ""
         if filled:
             average = f'"{self._average(instrument, filled_value, filled)}"'
+            fills_json = ",".join(fill_texts(instrument, fills))
         return (
             f'{{"id":"{order_id}","order_id":"{order_id}"'
-            f',"client_id":{json_text(self._node.replica.account_id(account))}'
-            f',"client_order_id":{json_text(client_order_id)}'
+            f',"client_id":{client_id}'
+            f',"client_order_id":{json_text(client_order_id) if client_order_id else "null"}'
             f',"instrument":{instrument.symbol_json},"side":"{SIDE_TEXT[side]}"'
             f',"type":"{TYPE_TEXT[order_type]}"'
             f',"time_in_force":"{TIME_IN_FORCE_TEXT[time_in_force]}"'
-            f',"price":{_price(instrument, price)}'
-            f',"quantity":"{quantity_text(quantity)}","remaining":"{quantity_text(leaves)}"'
-            f',"filled_quantity":"{quantity_text(filled)}","average_price":{average}'
-            f',"status":"{STATUS_TEXT[status]}"{extra}'
-            f',"fills":[{",".join(fill_texts(instrument, fills)) if fills else ""}]'
+            f',"price":{price_json},"quantity":"{total}","remaining":"{rest}"'
+            f',"filled_quantity":"{done}","average_price":{average}'
+            f',"status":"{STATUS_TEXT[status]}"{extra},"fills":[{fills_json}]'
             f',"created_at":"{created}","updated_at":"{updated}"}}'
         )
+
+    def _account_json(self, account: int) -> str:
+        if len(self._accounts) >= ACCOUNTS_REMEMBERED_MAX:
+            self._accounts.clear()
+        text = json_text(self._node.replica.account_id(account))
+        self._accounts[account] = text
+        return text
 
     def _average(self, instrument: Instrument, value: int, filled: int) -> str:
         ticks, remainder = divmod(value, filled)
@@ -125,10 +145,6 @@ class Renderer:
             return instrument.price_text(ticks)
         row = instrument.row
         return format_average(value, filled, row.tick_mantissa, row.tick_exponent)
-
-
-def _price(instrument: Instrument, price: int) -> str:
-    return f'"{instrument.price_text(price)}"' if price else "null"
 
 
 def _unusual(options: int, expires_at: int, reason: int, prevention: int) -> str:

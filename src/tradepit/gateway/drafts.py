@@ -10,16 +10,26 @@ import re
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
 from tradepit.domain import commands
 from tradepit.domain.commands import NO_KEY, OPENED_HERE, Key, key_of, text_entry
-from tradepit.domain.wire import COMMAND_REPEATED, EventKind, Option, OrderStatus, RejectReason
+from tradepit.domain.wire import (
+    COMMAND_REPEATED,
+    PLACE_ORDER,
+    CommandKind,
+    EventKind,
+    Option,
+    OrderStatus,
+    RecordFlag,
+    RejectReason,
+)
 from tradepit.gateway.answers import Renderer, json_text
 from tradepit.gateway.listing import Instrument, Listing
 from tradepit.gateway.ports import MarketNode, Replica
 from tradepit.gateway.problems import Problem, encode_problem, problem_of, refused
 from tradepit.gateway.rejects import RETRY_AFTER_S, Reject, read_reject, reject_problem
-from tradepit.gateway.shapes import AmendOrder, PlaceOrder, decimal_text
+from tradepit.gateway.shapes import AmendOrder, PlaceOrder
 from tradepit.gateway.times import parse_time
 
 EVENT_BYTES: Final = 96
@@ -46,6 +56,9 @@ TIMES_IN_FORCE: Final = _cases({"gtc": 1, "day": 2, "gtd": 3, "ioc": 4, "fok": 5
 PREVENTIONS: Final = _cases(
     {"none": 0, "cancel_taker": 1, "cancel_maker": 2, "cancel_both": 3, "decrement": 4}
 )
+_PLACE: Final = int(CommandKind.PLACE_ORDER)
+_KEY: Final = int(RecordFlag.KEY)
+_TEXT: Final = int(RecordFlag.TEXT)
 _LIMIT: Final = 1
 _MARKET: Final = 2
 _GTC: Final = 1
@@ -220,6 +233,34 @@ class Draft:
         self.count += 1
 
 
+class Terms(NamedTuple):
+    """What a plain limit order does not say."""
+
+    time_in_force: int = _GTC
+    self_trade_prevention: int = _CANCEL_TAKER
+    options: int = 0
+    valid_until: int = 0
+    display_quantity: int = 0
+    stop_price: int = 0
+    expires_at: int = 0
+
+
+_PLAIN_LIMIT: Final = Terms()
+
+
+def _is_unusual(order: PlaceOrder) -> bool:
+    return not (
+        order.time_in_force is None
+        and order.post_only is None
+        and order.reduce_only is None
+        and order.valid_until is None
+        and order.expires_at is None
+        and order.self_trade_prevention is None
+        and order.display_quantity is UNSET
+        and order.stop_price is UNSET
+    )
+
+
 class PlaceDraft(Draft):
     """A new order, with the opening of its account when the id is new."""
 
@@ -237,59 +278,82 @@ class PlaceDraft(Draft):
     def redraft(self) -> None:
         order = self.order
         market = self.market
-        self.instrument = instrument = market.listing.find(order.instrument)
+        instrument = market.listing.by_symbol.get(order.instrument)
+        if instrument is None:
+            instrument = market.listing.find(order.instrument)
         client_id = order.client_id
         if client_id is None:
             raise refused("invalid_field", "client_id names the account", field="client_id")
-        account = market.replica.account_number(client_id)
-        self.account = account
+        self.instrument = instrument
         self.speaker = client_id
+        self.account = account = market.node.replica.account_number(client_id)
         order_type = TYPES.get(order.type) or choose(TYPES, order.type, "type")
-        quantity_text = decimal_text(order.quantity, "quantity")
-        if quantity_text is None:
+        raw: Raw | UnsetType = order.quantity
+        quantity = 0 if raw is UNSET else instrument.quantity_of(raw, "quantity")
+        if not quantity:
             raise refused("invalid_field", "quantity is missing", field="quantity")
-        quantity = instrument.quantity_units(quantity_text, "quantity")
-        price_text = decimal_text(order.price, "price")
-        options = 0
-        price = 0
-        if price_text is not None:
-            price = instrument.price_units(price_text, "price")
-            if order_type == _MARKET:
-                options = int(Option.PRICE)
-        elif order_type == _LIMIT:
+        raw = order.price
+        price = 0 if raw is UNSET else instrument.price_of(raw, "price")
+        if not price and order_type == _LIMIT:
             raise refused("invalid_field", "a limit order needs a price", field="price")
-        key, label, text = self._identity()
-        self.records = commands.place_order(
-            account=account or OPENED_HERE,
-            instrument=instrument.number,
-            side=SIDES.get(order.side) or choose(SIDES, order.side, "side"),
-            order_type=order_type,
-            time_in_force=self._time_in_force(order_type),
-            self_trade_prevention=_CANCEL_TAKER
-            if order.self_trade_prevention is None
-            else choose(PREVENTIONS, order.self_trade_prevention, "self_trade_prevention"),
-            options=options | self._options(),
-            price=price,
-            quantity=quantity,
-            display_quantity=self._optional_quantity(instrument),
-            stop_price=self._stop_price(instrument),
-            expires_at=time_field(order.expires_at, "expires_at"),
-            valid_until=time_field(order.valid_until, "valid_until"),
-            definition_version=instrument.version,
-            key=key,
-            label=label,
-            text=bool(text),
+        terms = _PLAIN_LIMIT
+        if order_type != _LIMIT or _is_unusual(order):
+            terms = self._terms(instrument, order_type, price)
+        if order.client_order_id is None:
+            key, label, text = (NO_KEY if self.key is None else key_of(self.key)), 0, b""
+        else:
+            key, label, text = self._identity(order.client_order_id)
+        self.records = PLACE_ORDER.pack(
+            _PLACE,
+            (0 if key is NO_KEY else _KEY) | (_TEXT if text else 0),
+            SIDES.get(order.side) or choose(SIDES, order.side, "side"),
+            order_type,
+            terms.time_in_force,
+            terms.self_trade_prevention,
+            terms.options,
+            0,
+            account or OPENED_HERE,
+            instrument.number,
+            key.low,
+            key.high,
+            terms.valid_until,
+            price,
+            quantity,
+            terms.display_quantity,
+            terms.stop_price,
+            terms.expires_at,
+            instrument.version,
+            0,
+            label,
         )
         self.texts = text
         self.count = 1
         if not account:
             self._prefix_open(client_id)
 
-    def _identity(self) -> tuple[Key, int, bytes]:
+    def _terms(self, instrument: Instrument, order_type: int, price: int) -> Terms:
+        order = self.order
+        options = self._options()
+        if price and order_type == _MARKET:
+            options |= Option.PRICE
+        prevention = order.self_trade_prevention
+        display, stop = order.display_quantity, order.stop_price
+        return Terms(
+            time_in_force=self._time_in_force(order_type),
+            self_trade_prevention=_CANCEL_TAKER
+            if prevention is None
+            else choose(PREVENTIONS, prevention, "self_trade_prevention"),
+            options=options,
+            valid_until=time_field(order.valid_until, "valid_until"),
+            display_quantity=0
+            if display is UNSET
+            else instrument.quantity_of(display, "display_quantity"),
+            stop_price=0 if stop is UNSET else instrument.price_of(stop, "stop_price"),
+            expires_at=time_field(order.expires_at, "expires_at"),
+        )
+
+    def _identity(self, own: str) -> tuple[Key, int, bytes]:
         """Key, label and text: the header names the command, the client order id the order."""
-        own = self.order.client_order_id
-        if own is None:
-            return (NO_KEY if self.key is None else key_of(self.key)), 0, b""
         own_key = key_of(visible(own, "client_order_id"))
         if self.key is None:
             return own_key, 0, text_entry(own)
@@ -317,19 +381,17 @@ class PlaceDraft(Draft):
             options |= Option.REDUCE_ONLY
         return options
 
-    def _optional_quantity(self, instrument: Instrument) -> int:
-        text = decimal_text(self.order.display_quantity, "display_quantity")
-        return 0 if text is None else instrument.quantity_units(text, "display_quantity")
-
-    def _stop_price(self, instrument: Instrument) -> int:
-        text = decimal_text(self.order.stop_price, "stop_price")
-        return 0 if text is None else instrument.price_units(text, "stop_price")
-
     def _concerns(self, events: bytes, position: int, kind: int) -> bool:
         return kind == _ACCEPTED
 
     def _done(self, events: bytes, position: int, stop: int, sequence: int) -> Answer:
         return self._order_answer(sequence, sequence)
+
+    def answer(self, events: bytes, start: int, stop: int, sequence: int) -> Answer:
+        if start < stop and events[start] == _ACCEPTED:
+            own = sequence + self.count - 1
+            return self._order_answer(own, own)
+        return super().answer(events, start, stop, sequence)
 
     def _order_answer(self, order_id: int, sequence: int) -> Answer:
         if self.is_async:
@@ -465,17 +527,18 @@ class ReplaceDraft(OrderDraft):
         if row is None or self.account not in (0, row[1]):
             raise refused("unknown_order")
         self.instrument = instrument = self.market.listing.by_number[row[2]]
-        price = decimal_text(self.amend.price, "price")
-        quantity = decimal_text(self.amend.quantity, "quantity")
-        if price is None and quantity is None:
+        new_price, new_quantity = self.amend.price, self.amend.quantity
+        price = 0 if new_price is UNSET else instrument.price_of(new_price, "price")
+        quantity = 0 if new_quantity is UNSET else instrument.quantity_of(new_quantity, "quantity")
+        if not price and not quantity:
             raise refused("invalid_field", "give a price, a quantity or both", field="price")
         self.records = commands.replace_order(
             account=self.account,
             order_id=self.order_id,
             instrument=instrument.number,
             definition_version=instrument.version,
-            price=None if price is None else instrument.price_units(price, "price"),
-            quantity=None if quantity is None else instrument.quantity_units(quantity, "quantity"),
+            price=price or None,
+            quantity=quantity or None,
             key=self.key,
             valid_until=time_field(self.amend.valid_until, "valid_until"),
         )

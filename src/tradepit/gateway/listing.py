@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+from msgspec import Raw
 
+from tradepit.domain.commands import Step
 from tradepit.domain.decimals import (
+    UNITS_MAX,
     DecimalError,
     DecimalProblem,
     format_units,
@@ -19,7 +22,7 @@ from tradepit.domain.decimals import (
 from tradepit.domain.wire import EventKind, Phase
 from tradepit.engine.rows import AssetRow, InstrumentRow
 from tradepit.gateway.ports import MarketNode
-from tradepit.gateway.problems import refused
+from tradepit.gateway.problems import bare_decimal, refused
 
 TEXTS_MAX: Final = 4096
 """Texts remembered per instrument and kind; then the memory starts anew. About 400 KB each."""
@@ -34,6 +37,12 @@ DEFINITIONS: Final = frozenset(
     }
 )
 
+DIGITS_PLAIN: Final = 18
+"""Longest number that the short way of parsing takes: it fits 63 bits."""
+
+NOT_PLAIN: Final = -1
+POWERS: Final[tuple[int, ...]] = tuple(10**places for places in range(25))
+
 _ORDINARY: Final = bytes(kind for kind in range(256) if kind not in DEFINITIONS)
 
 
@@ -41,10 +50,14 @@ class Instrument:
     """One instrument: its row, and the way between its steps and decimal text."""
 
     __slots__ = (
-        "_prices",
-        "_quantities",
+        "_lot",
+        "_lot_places",
+        "_tick",
+        "_tick_places",
         "base",
         "number",
+        "prices",
+        "quantities",
         "quote",
         "row",
         "symbol_json",
@@ -58,48 +71,70 @@ class Instrument:
         self.base = base
         self.quote = quote
         self.symbol_json = msgspec.json.encode(row.symbol).decode()
-        self._prices: dict[int, str] = {}
-        self._quantities: dict[int, str] = {}
+        self._tick = Step(row.tick_mantissa, row.tick_exponent)
+        self._lot = Step(row.lot_mantissa, row.lot_exponent)
+        # The short way of parsing is for steps of a power of ten; others always go the long way.
+        self._tick_places = row.tick_exponent if row.tick_mantissa == 1 else NOT_PLAIN
+        self._lot_places = row.lot_exponent if row.lot_mantissa == 1 else NOT_PLAIN
+        self.prices: dict[int, str] = {}
+        self.quantities: dict[int, str] = {}
+        """Texts written lately; ask `price_text` and `quantity_text` for others."""
 
-    def price_units(self, raw: bytes, field: str) -> int:
-        """Parse a price above zero into ticks; raises `Refused` naming the field."""
-        try:
-            units = parse_units(raw, self.row.tick_mantissa, self.row.tick_exponent)
-        except DecimalError as error:
-            raise number_refused(error, "tick_size", field, self.tick_size) from None
-        if units <= 0:
-            raise refused("invalid_price", f"{field} must be above zero", field=field, status=400)
-        return units
+    def price_of(self, raw: Raw, field: str) -> int:
+        """Ticks of a price above zero, 0 when it is null; raises `Refused` naming the field."""
+        text = bytes(raw)
+        whole, _, fraction = text.partition(b".")
+        digits = whole + fraction
+        places = self._tick_places - len(fraction)
+        if places >= 0 and digits.isdigit() and len(digits) <= DIGITS_PLAIN:
+            units = int(digits) * POWERS[places]
+            if 0 < units <= UNITS_MAX:
+                return units
+        return self._units(text, self._tick, "tick_size", "invalid_price", field)
 
-    def quantity_units(self, raw: bytes, field: str) -> int:
-        """Parse a quantity above zero into lots; raises `Refused` naming the field."""
+    def quantity_of(self, raw: Raw, field: str) -> int:
+        """Lots of a quantity above zero, 0 when it is null; raises `Refused` naming the field."""
+        text = bytes(raw)
+        whole, _, fraction = text.partition(b".")
+        digits = whole + fraction
+        places = self._lot_places - len(fraction)
+        if places >= 0 and digits.isdigit() and len(digits) <= DIGITS_PLAIN:
+            units = int(digits) * POWERS[places]
+            if 0 < units <= UNITS_MAX:
+                return units
+        return self._units(text, self._lot, "lot_size", "invalid_quantity", field)
+
+    def _units(self, json: bytes, step: Step, code: str, low_code: str, field: str) -> int:
+        text = bare_decimal(json, field)
+        if text is None:
+            return 0
         try:
-            units = parse_units(raw, self.row.lot_mantissa, self.row.lot_exponent)
+            units = parse_units(text, step.mantissa, step.exponent)
         except DecimalError as error:
-            raise number_refused(error, "lot_size", field, self.lot_size) from None
+            size = format_units(1, step.mantissa, step.exponent)
+            raise number_refused(error, code, field, size) from None
         if units <= 0:
-            detail = f"{field} must be above zero"
-            raise refused("invalid_quantity", detail, field=field, status=400)
+            raise refused(low_code, f"{field} must be above zero", field=field, status=400)
         return units
 
     def price_text(self, ticks: int) -> str:
         """Decimal text of a price in ticks."""
-        text = self._prices.get(ticks)
+        text = self.prices.get(ticks)
         if text is None:
-            if len(self._prices) >= TEXTS_MAX:
-                self._prices.clear()
+            if len(self.prices) >= TEXTS_MAX:
+                self.prices.clear()
             text = format_units(ticks, self.row.tick_mantissa, self.row.tick_exponent)
-            self._prices[ticks] = text
+            self.prices[ticks] = text
         return text
 
     def quantity_text(self, lots: int) -> str:
         """Decimal text of a quantity in lots."""
-        text = self._quantities.get(lots)
+        text = self.quantities.get(lots)
         if text is None:
-            if len(self._quantities) >= TEXTS_MAX:
-                self._quantities.clear()
+            if len(self.quantities) >= TEXTS_MAX:
+                self.quantities.clear()
             text = format_units(lots, self.row.lot_mantissa, self.row.lot_exponent)
-            self._quantities[lots] = text
+            self.quantities[lots] = text
         return text
 
     def quote_text(self, amount: int) -> str:

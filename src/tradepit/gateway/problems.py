@@ -103,6 +103,18 @@ def refused(
     return Refused(problem_of(code, detail, field=field, status=status), retry_after=retry_after)
 
 
+def bare_decimal(json: bytes, field: str) -> bytes | None:
+    """Return the text of a decimal in JSON, a string or a number; None when it is null."""
+    if json == b"null":
+        return None
+    first = json[0]
+    if first == 0x22:
+        return json[1:-1]
+    if first in b"-0123456789":
+        return json
+    raise refused("invalid_field", f"{field} must be a string or a number", field=field)
+
+
 encode_problem: Final = msgspec.json.Encoder().encode
 """Problem to JSON."""
 

@@ -20,6 +20,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import httptools
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tradepit.gateway.drafts import Answer, problem_answer
@@ -29,19 +30,31 @@ from tradepit.gateway.wire_http import answer_bytes, is_json
 if TYPE_CHECKING:
     from tradepit.gateway.gateway import Gateway
 
+log = structlog.get_logger(__name__)
+
 SLOTS_MAX: Final = 128
 """Hot requests of one connection in flight; a further one waits like any pipelined request."""
 
 HEAD_MAX: Final = 32 * 1024
 """Bytes of request line and headers."""
 
-_UNUSUAL: Final = frozenset({b"transfer-encoding", b"expect", b"connection", b"upgrade", b"prefer"})
+_UNUSUAL: Final = frozenset(
+    {
+        b"connection",
+        b"expect",
+        b"idempotency-key",
+        b"origin",
+        b"prefer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Headers that send a request the ASGI way: `connection` unless it says keep-alive, a second
+key, and an origin, because it has to be compared."""
+
+_JSON: Final = b"application/json"
 _ORDERS: Final = frozenset({b"/api/v1/orders", b"/api/v1/orders/"})
 _ORDER_ID: Final = re.compile(rb"/api/v1/orders/\d+/?(?:\?|$)")
-
-
-class HeadTooLarge(Exception):
-    """Request line and headers are beyond `HEAD_MAX`."""
 
 
 class _Slot:
@@ -78,6 +91,8 @@ class OrderEntryProtocol(HttpToolsProtocol):
         self.hot: Any = None
         self.hot_body = b""
         self.head_size = 0
+        self.is_in_head = self.is_new = False
+        self.known_host: bytes | None = b""
         self.is_half_closed = False
         self.is_refused = False
         self.last_seen = self.gateway.clock_s
@@ -89,7 +104,6 @@ class OrderEntryProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self.last_seen = self.gateway.clock_s
-        self._unset_keepalive_if_required()
         if self.is_refused:
             return
         try:
@@ -97,11 +111,22 @@ class OrderEntryProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, HeadTooLarge):
-                raise
-            self._refuse("headers_too_large")
+            log.error("request failed", exc_info=error)
+            self._refuse("internal_error")
         except httptools.HttpParserError:
             self._refuse("malformed", "not an HTTP/1.1 request")
+        if self.is_in_head:
+            self._bound_head(len(data))
+
+    def _bound_head(self, size: int) -> None:
+        """Count what arrives while a head is unfinished, from the second read on: the first one
+        may hold other requests before it."""
+        if self.is_new:
+            self.is_new = False
+        else:
+            self.head_size += size
+            if self.head_size > HEAD_MAX:
+                self._refuse("headers_too_large")
 
     def _upgrade(self, rest: bytes) -> None:
         if not self._should_upgrade():
@@ -126,7 +151,11 @@ class OrderEntryProtocol(HttpToolsProtocol):
         self.is_refused = True
         if self.transport.is_closing():
             return
-        message = answer_bytes(problem_answer(problem_of(code, detail)))
+        message = answer_bytes(
+            problem_answer(
+                problem_of(code, detail, outcome="unknown" if code == "internal_error" else None)
+            )
+        )
         message = message.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
         self.flow.pause_reading()
         self._end_after_answers()
@@ -146,26 +175,20 @@ class OrderEntryProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers = []
-        self.head_size = 0
         self.hot = None
-        self.expect_100_continue = False
-        self.request_since = self.gateway.clock_s
+        self.is_in_head = self.is_new = True
+        self.request_since = self.last_seen
 
     def on_url(self, url: bytes) -> None:
         self.url += url
-        self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
-        self._count_head(len(name) + len(value))
-
-    def _count_head(self, size: int) -> None:
-        self.head_size += size
-        if self.head_size > HEAD_MAX:
-            raise HeadTooLarge
 
     def on_headers_complete(self) -> None:
-        if self.gateway.config.hot_path and self._begin_hot():
+        self.is_in_head = False
+        self.head_size = 0
+        if self._begin_hot():
             return
         url, headers = self.url, self.headers
         super().on_message_begin()
@@ -181,42 +204,39 @@ class OrderEntryProtocol(HttpToolsProtocol):
     def _begin_hot(self) -> bool:
         """Decide whether this request is a hot one, and remember what it asks for."""
         method = self.parser.get_method()
-        url = self.url
         if method == b"POST":
-            if url not in _ORDERS:
+            if self.url not in _ORDERS:
                 return False
-        elif method != b"DELETE" or not _ORDER_ID.match(url):
+        elif method != b"DELETE" or not _ORDER_ID.match(self.url):
             return False
-        if self._is_asgi_busy() or self.pipeline or len(self.slots) >= SLOTS_MAX:
+        if self.pipeline or len(self.slots) >= SLOTS_MAX or not self.gateway.config.hot_path:
             return False
-        return self._read_headers(method) and self.parser.get_http_version() == "1.1"
+        if self._is_asgi_busy() or self.parser.get_http_version() != "1.1":
+            return False
+        return self._read_headers(method == b"POST")
 
-    def _read_headers(self, method: bytes) -> bool:
-        host = origin = key = kind = None
+    def _read_headers(self, is_order: bool) -> bool:
+        host = key = None
         length = 0
         for name, value in self.headers:
             if name == b"content-length":
                 length = int(value)
-            elif name == b"idempotency-key":
-                if key is not None:
-                    return False
-                key = value
             elif name == b"host":
                 host = value
+            elif name == b"idempotency-key" and key is None:
+                key = value
             elif name == b"content-type":
-                kind = value
-            elif name == b"origin":
-                origin = value
-            elif name in _UNUSUAL and value.lower() != b"keep-alive":
+                if value != _JSON and not is_json(value):
+                    return False
+            elif name in _UNUSUAL and (name != b"connection" or value.lower() != b"keep-alive"):
                 return False
-        if method == b"POST":
-            if length > self.gateway.config.order_body_max or not is_json(kind):
+        if length > (self.gateway.config.order_body_max if is_order else 0):
+            return False
+        if host != self.known_host:
+            if self.gateway.doorkeeper.problem(host, None) is not None:
                 return False
-        elif length:
-            return False
-        if self.gateway.doorkeeper.problem(host, origin) is not None:
-            return False
-        self.hot = (method, key)
+            self.known_host = host
+        self.hot = (is_order, key)
         self.hot_body = b""
         return True
 
@@ -233,11 +253,11 @@ class OrderEntryProtocol(HttpToolsProtocol):
         if self.hot is None:
             super().on_message_complete()
             return
-        method, key = self.hot
+        is_order, key = self.hot
         self.hot = None
         slot = _Slot(self)
         self.slots.append(slot)
-        if method == b"POST":
+        if is_order:
             self.gateway.desk.place(self.hot_body, key, slot.reply)
         else:
             self.gateway.cancel_hot(self.url, key, slot.reply)

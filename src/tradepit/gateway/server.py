@@ -91,7 +91,7 @@ class GatewayServer:
             connection.shutdown()
         deadline = time.monotonic() + STOP_SECONDS
         while connections and time.monotonic() < deadline:
-            await asyncio.sleep(STOP_STEP_SECONDS)  # noqa: ASYNC110 - uvicorn's set tells nobody
+            await asyncio.sleep(STOP_STEP_SECONDS)
         for connection in list(connections):
             cast(Any, connection).transport.abort()
         await self._server.wait_closed()

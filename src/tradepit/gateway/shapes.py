@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from tradepit.gateway.problems import refused
+from tradepit.gateway.problems import bare_decimal
 
 Decimal = Annotated[
     Raw,
@@ -162,17 +162,7 @@ class SetPhase(Struct):
 
 def decimal_text(raw: Raw | UnsetType, field: str) -> bytes | None:
     """Return the bare text of a decimal field, None when it is absent or null."""
-    if raw is UNSET:
-        return None
-    text = bytes(raw)
-    if text == b"null":
-        return None
-    first = text[0]
-    if first == 0x22:
-        return text[1:-1]
-    if first in b"-0123456789":
-        return text
-    raise refused("invalid_field", f"{field} must be a string or a number", field=field)
+    return None if raw is UNSET else bare_decimal(bytes(raw), field)
 
 
 decode_place: Final = msgspec.json.Decoder(PlaceOrder).decode
