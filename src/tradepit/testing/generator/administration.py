@@ -125,7 +125,7 @@ def wake_everyone(view: View) -> Iterator[Command]:
 def limits(view: View) -> Iterator[Command]:
     account, instrument = any_account(view), view.pick((1, 2, 3, 99))
     bad = view.chance(0.15)
-    position_max = view.pick((-1, 2**62 + 1)) if bad else view.pick((0, 0, 20, 200))
+    position_max = view.pick((-1, 2**62 + 1)) if bad else position_limit(view, account, instrument)
     credit = view.pick((-1, 2**61 + 1)) if bad else view.rng.randint(0, 10**6)
     fields: Any = view.pick(
         (
@@ -135,6 +135,13 @@ def limits(view: View) -> Iterator[Command]:
         )
     )
     yield keyed(view, fields)
+
+
+def position_limit(view: View, account: int, instrument: int) -> int:
+    """None, or a little more than what the account has already."""
+    known = view.market.accounts.get(account)
+    net = known.position(instrument).net if known else 0
+    return view.pick((0, abs(net) + view.rng.randint(0, 15) * view.profile.size))
 
 
 def phase(view: View) -> Iterator[Command]:
@@ -277,13 +284,14 @@ def time_jump(view: View) -> Iterator[Command]:
 
 
 MAKERS: dict[Maker, int] = {
+    orders.reduce_only_ladder: 20,
     deposit: 30,
     withdraw: 12,
     transfer: 14,
     open_account: 14,
     account_state: 16,
     wake_everyone: 4,
-    limits: 16,
+    limits: 34,
     phase: 8,
     instrument_rules: 10,
     define_asset: 4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tradepit.domain.wire import (
@@ -152,6 +153,37 @@ def mass_cancel(view: View) -> Command:
     if view.chance(0.05):
         fields = fields._replace(side=7)
     return command(view.with_key(fields, 0.6))
+
+
+def reduce_only_ladder(view: View) -> Iterator[Command]:
+    """Reduce-only orders that share a position, then trades that take it away under them."""
+    positions = [
+        (account.number, instrument.number, account.position(instrument.number).net)
+        for account in view.market.accounts.values()
+        for instrument in view.instruments()
+    ]
+    open_positions = [row for row in positions if row[2]]
+    if not open_positions:
+        return
+    account, number, net = view.pick(open_positions)
+    instrument = view.market.instruments[number]
+    price = instrument.last_price or instrument.reference_price or 50
+    away = view.rng.randint(2, 6) if net > 0 else -view.rng.randint(2, 6)
+    resting = PlaceOrder(
+        side=Side.SELL if net > 0 else Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        options=Option.REDUCE_ONLY,
+        account=account,
+        instrument=number,
+        price=max(1, price + away),
+        definition_version=instrument.definition_version,
+    )
+    for share in (3, 3, 1):
+        yield command(resting._replace(quantity=abs(net) // share + 1))
+    reducing = resting._replace(options=0, price=max(1, price - away), time_in_force=4)
+    for _ in range(2):
+        yield command(reducing._replace(quantity=view.rng.randint(1, abs(net))))
 
 
 def clear(view: View) -> Command:
