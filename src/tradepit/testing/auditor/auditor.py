@@ -101,7 +101,8 @@ class Auditor:
             self.key_window_ns = self.command.fields().key_window_ns
         if self.command.kind == CommandKind.PLACE_ORDER:
             answers = [k for k in kinds if k in (*ANSWERS, EventKind.COMMAND_QUARANTINED)]
-            self.require(kinds[:1] == answers, f"order answered by {kinds}")
+            answered_first = len(answers) == 1 and kinds[0] == answers[0]
+            self.require(answered_first, f"order answered by {kinds}")
 
     def check_invariants(self) -> None:
         for number in {order.instrument for order in self.orders.values()}:
