@@ -269,7 +269,8 @@ class Channels:
                 f'{{"report":"rejected","sequence":{report.sequence},"order_id":{named}'
                 f',"reject_reason":"{REJECT_CODES[reason]}"}}'
             )
-        order = self._market.renderer.order_at(report.order_id, report.sequence) or "null"
+        known = self._market.renderer.order_at(report.order_id, report.sequence)
+        order = "null" if known is None else known.decode()
         fill = ""
         if report.kind == EventKind.TRADE:
             fill = f',"fill":{self._fill(report)}'

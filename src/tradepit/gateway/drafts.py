@@ -397,12 +397,10 @@ class PlaceDraft(Draft):
         if self.is_async:
             row = self.market.replica.order_at(order_id, sequence)
             status = OrderStatus(row[8]).name.lower() if row else "unknown"
-            body = f'{{"order_id":"{order_id}","status":"{status}"}}'
-            return Answer(202, body.encode(), sequence)
-        text = self.market.renderer.order_at(order_id, sequence)
-        if text is None:
-            text = self._forgotten(order_id)
-        return Answer(201, text.encode(), sequence)
+            text = f'{{"order_id":"{order_id}","status":"{status}"}}'
+            return Answer(202, text.encode(), sequence)
+        body = self.market.renderer.order_at(order_id, sequence) or self._forgotten(order_id)
+        return Answer(201, body, sequence)
 
     def _replayed(self, order_id: int, sequence: int, result: int) -> Answer:
         return self._order_answer(order_id, sequence)
@@ -415,7 +413,7 @@ class PlaceDraft(Draft):
         body = f'{{"order_id":"{answer.sequence}","status":"rejected","reject_reason":"{code}"}}'
         return answer._replace(status=202, body=body.encode())
 
-    def _forgotten(self, order_id: int) -> str:
+    def _forgotten(self, order_id: int) -> bytes:
         """The history no longer reaches back to the original: what the command itself says."""
         order = self.order
         return (
@@ -423,7 +421,7 @@ class PlaceDraft(Draft):
             f',"client_id":{json_text(order.client_id)}'
             f',"client_order_id":{json_text(order.client_order_id)}'
             f',"instrument":{json_text(order.instrument)},"status":null}}'
-        )
+        ).encode()
 
 
 def problem_code(answer: Answer) -> str:
@@ -460,10 +458,10 @@ class OrderDraft(Draft):
         return self._order_answer(sequence)
 
     def _order_answer(self, sequence: int) -> Answer:
-        text = self.market.renderer.order_at(self.order_id, sequence)
-        if text is None:
-            text = f'{{"id":"{self.order_id}","order_id":"{self.order_id}","status":null}}'
-        return Answer(200, text.encode(), sequence)
+        body = self.market.renderer.order_at(self.order_id, sequence)
+        if body is None:
+            body = b'{"id":"%d","order_id":"%d","status":null}' % (self.order_id, self.order_id)
+        return Answer(200, body, sequence)
 
     def _replayed(self, order_id: int, sequence: int, result: int) -> Answer:
         return self._order_answer(sequence)
