@@ -109,8 +109,8 @@ def test_hashes_of_different_states_differ() -> None:
     replica = Replica()
     hashes = [replica.state_hash()]
     for frame in itertools.islice(journal(SEEDS[1]), 100):
-        replica.apply(frame)
-        hashes.append(replica.state_hash())
+        if replica.apply(frame).first_sequence:  # a repeated frame changes nothing
+            hashes.append(replica.state_hash())
     assert len(set(hashes)) == len(hashes)
 
 

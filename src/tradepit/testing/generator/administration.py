@@ -247,6 +247,14 @@ def remove_and_renew(view: View) -> Iterator[Command]:
     yield command(view.profile.rules(number)._replace(reference_price=plan.price))
 
 
+def missing_instruments(view: View) -> list[Command]:
+    """Definitions of what was removed and did not come back, its key having been refused."""
+    there = {i.symbol for i in view.market.instruments.values() if i.phase != Phase.REMOVED}
+    missing = [plan for plan in view.profile.instruments if plan.symbol not in there]
+    first = len(view.market.instruments) + 1
+    return [plan.definition(number) for number, plan in enumerate(missing, start=first)]
+
+
 def _definition(plan: InstrumentPlan, number: int) -> tuple[Any, str]:
     return plan.definition(number).fields(), plan.symbol
 

@@ -107,6 +107,8 @@ class Generator:
         view = self.view
         if len(view.market.orders) > OPEN_ORDERS_MAX:
             return [orders.clear(view)]
+        if self.rng.random() < 0.002:
+            return administration.missing_instruments(view)
         roll = self.rng.random()
         if roll < 0.07:
             return list(self.administration())
