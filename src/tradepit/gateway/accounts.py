@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from litestar import Response, get, post, put
+from litestar.params import FromPath
 
 from tradepit.domain.decimals import format_average
 from tradepit.domain.wire import AccountState, AccountType, EventKind, Side
@@ -23,7 +24,7 @@ from tradepit.gateway.administration import (
 )
 from tradepit.gateway.answers import SIDE_TEXT
 from tradepit.gateway.drafts import Draft
-from tradepit.gateway.gateway import Gateway
+from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.requests import (
     AnyRequest,
@@ -46,7 +47,7 @@ STATES: Final = {
 
 
 @post("/accounts")
-async def open_account(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+async def open_account(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     body = decode(await read_body(request, gateway.config.order_body_max), OpenAccount)
     key = idempotency_key(request)
 
@@ -109,14 +110,18 @@ def balances_of(gateway: Gateway, account: int) -> list[Balance]:
 
 
 @get("/accounts/{account_id:str}")
-async def read_account(request: AnyRequest, gateway: Gateway, account_id: str) -> Response[bytes]:
+async def read_account(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
     await gateway.waiters.reach(request)
     known_account(gateway.desk.market, account_id)
     return json_response(account_body(gateway, account_id) or b"{}")
 
 
 @get("/accounts/{account_id:str}/balances")
-async def read_balances(request: AnyRequest, gateway: Gateway, account_id: str) -> Response[bytes]:
+async def read_balances(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
     await gateway.waiters.reach(request)
     account = known_account(gateway.desk.market, account_id)
     items = [msgspec.json.encode(item).decode() for item in balances_of(gateway, account)]
@@ -124,7 +129,9 @@ async def read_balances(request: AnyRequest, gateway: Gateway, account_id: str) 
 
 
 @get("/accounts/{account_id:str}/positions")
-async def read_positions(request: AnyRequest, gateway: Gateway, account_id: str) -> Response[bytes]:
+async def read_positions(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
     await gateway.waiters.reach(request)
     replica = gateway.node.replica
     account = known_account(gateway.desk.market, account_id)
@@ -171,7 +178,9 @@ def mark_twice(gateway: Gateway, instrument: Instrument) -> int:
 
 
 @get("/accounts/{account_id:str}/trades")
-async def read_trades(request: AnyRequest, gateway: Gateway, account_id: str) -> Response[bytes]:
+async def read_trades(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
     await gateway.waiters.reach(request)
     wanted = gateway.slice(request)
     replica, listing = gateway.node.replica, gateway.desk.market.listing
@@ -206,17 +215,21 @@ def own_fills(gateway: Gateway, trade: TradeRow, account: int) -> list[str]:
 
 
 @post("/accounts/{account_id:str}/deposits")
-async def deposit(request: AnyRequest, gateway: Gateway, account_id: str) -> Response[bytes]:
+async def deposit(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
     return await _move_funds(request, gateway, account_id, is_deposit=True)
 
 
 @post("/accounts/{account_id:str}/withdrawals")
-async def withdraw(request: AnyRequest, gateway: Gateway, account_id: str) -> Response[bytes]:
+async def withdraw(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
     return await _move_funds(request, gateway, account_id, is_deposit=False)
 
 
 async def _move_funds(
-    request: AnyRequest, gateway: Gateway, account_id: str, *, is_deposit: bool
+    request: AnyRequest, gateway: GatewayGiven, account_id: str, *, is_deposit: bool
 ) -> Response[bytes]:
     body = decode(await read_body(request, gateway.config.order_body_max), MoveFunds)
     key = idempotency_key(request)
@@ -231,7 +244,9 @@ async def _move_funds(
 
 
 @post("/accounts/{account_id:str}/transfers")
-async def transfer(request: AnyRequest, gateway: Gateway, account_id: str) -> Response[bytes]:
+async def transfer(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
     body = decode(await read_body(request, gateway.config.order_body_max), Transfer)
     key = idempotency_key(request)
     market = gateway.desk.market
@@ -256,7 +271,9 @@ def _funds_draft(gateway: Gateway, account_id: str, record: bytes) -> AdminDraft
 
 
 @put("/accounts/{account_id:str}/limits")
-async def set_limits(request: AnyRequest, gateway: Gateway, account_id: str) -> Response[bytes]:
+async def set_limits(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
     body = decode(await read_body(request, gateway.config.order_body_max), Limits)
     key = idempotency_key(request)
     market = gateway.desk.market
@@ -302,7 +319,9 @@ def limits_body(gateway: Gateway, account_id: str, account: int) -> bytes:
 
 
 @post([f"/accounts/{{account_id:str}}/{action}" for action in STATES], status_code=200)
-async def change_state(request: AnyRequest, gateway: Gateway, account_id: str) -> Response[bytes]:
+async def change_state(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
     key = idempotency_key(request)
     market = gateway.desk.market
     state = STATES[request.url.path.rstrip("/").rpartition("/")[2]]

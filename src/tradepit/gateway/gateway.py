@@ -7,6 +7,8 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
+from litestar.di import NamedDependency
+
 from tradepit.gateway.access import Doorkeeper
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.desk import Desk, Reply
@@ -35,6 +37,7 @@ class Gateway:
         """Coarse time for idle connections; set by the sweeper."""
         self.connections: set[Any] = set()
         """Open HTTP connections; the server's own set."""
+        self.connection_closed = asyncio.Event()
         self.sockets = Sockets(self.desk)
         self.registry = new_registry(gateway_source(self))
         node.add_listener(self._on_frame)
@@ -74,3 +77,7 @@ class Gateway:
         if query:
             client_id = parse_qs(query, keep_blank_values=True).get("client_id", [None])[-1]
         self.desk.cancel(order_id, client_id, key, reply)
+
+
+GatewayGiven = NamedDependency[Gateway]
+"""The gateway, as an argument of a route handler."""

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 from litestar import Response, delete, get, post, put
+from litestar.params import FromPath
 
 from tradepit.domain import commands
 from tradepit.domain.decimals import format_units
@@ -19,7 +20,7 @@ from tradepit.gateway.administration import (
     optional_key,
 )
 from tradepit.gateway.drafts import Draft, choose
-from tradepit.gateway.gateway import Gateway
+from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import (
@@ -69,7 +70,7 @@ def _body_of(gateway: Gateway, symbol: str, *, is_removed: bool = False) -> byte
 
 
 @get("/instruments")
-async def list_instruments(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+async def list_instruments(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     await gateway.waiters.reach(request)
     replica = gateway.node.replica
     rows = [InstrumentRow._make(values) for values in replica.instruments()]
@@ -78,7 +79,9 @@ async def list_instruments(request: AnyRequest, gateway: Gateway) -> Response[by
 
 
 @get("/instruments/{symbol:str}")
-async def read_instrument(request: AnyRequest, gateway: Gateway, symbol: str) -> Response[bytes]:
+async def read_instrument(
+    request: AnyRequest, gateway: GatewayGiven, symbol: FromPath[str]
+) -> Response[bytes]:
     await gateway.waiters.reach(request)
     body = _body_of(gateway, symbol)
     if body is None:
@@ -87,7 +90,7 @@ async def read_instrument(request: AnyRequest, gateway: Gateway, symbol: str) ->
 
 
 @post("/instruments")
-async def define_instrument(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+async def define_instrument(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     body = decode(await read_body(request, gateway.config.order_body_max), DefineInstrument)
     key = idempotency_key(request)
     market = gateway.desk.market
@@ -108,7 +111,9 @@ async def define_instrument(request: AnyRequest, gateway: Gateway) -> Response[b
 
 
 @delete("/instruments/{symbol:str}", status_code=200)
-async def remove_instrument(request: AnyRequest, gateway: Gateway, symbol: str) -> Response[bytes]:
+async def remove_instrument(
+    request: AnyRequest, gateway: GatewayGiven, symbol: FromPath[str]
+) -> Response[bytes]:
     key = idempotency_key(request)
     market = gateway.desk.market
 
@@ -127,7 +132,9 @@ async def remove_instrument(request: AnyRequest, gateway: Gateway, symbol: str) 
 
 
 @put("/instruments/{symbol:str}/phase")
-async def set_phase(request: AnyRequest, gateway: Gateway, symbol: str) -> Response[bytes]:
+async def set_phase(
+    request: AnyRequest, gateway: GatewayGiven, symbol: FromPath[str]
+) -> Response[bytes]:
     body = decode(await read_body(request, gateway.config.order_body_max), SetPhase)
     key = idempotency_key(request)
     market = gateway.desk.market

@@ -8,7 +8,7 @@ from litestar import Response, get
 
 from tradepit.domain.wire import Side
 from tradepit.gateway.answers import trade_text
-from tradepit.gateway.gateway import Gateway
+from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.listing import Instrument, Listing
 from tradepit.gateway.ports import TradeTuple
 from tradepit.gateway.problems import refused
@@ -37,7 +37,7 @@ def trade_row_text(listing: Listing, row: TradeTuple) -> str:
 
 
 @get("/trades")
-async def list_trades(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+async def list_trades(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     await gateway.waiters.reach(request)
     wanted = gateway.slice(request)
     replica, listing = gateway.node.replica, gateway.desk.market.listing
@@ -51,7 +51,7 @@ async def list_trades(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
 
 
 @get("/orderbook")
-async def read_orderbook(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+async def read_orderbook(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     await gateway.waiters.reach(request)
     symbol = request.query_params.get("instrument")
     if symbol is None:

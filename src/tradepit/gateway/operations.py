@@ -8,7 +8,7 @@ from typing import Final
 from litestar import Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from tradepit.gateway.gateway import Gateway
+from tradepit.gateway.gateway import GatewayGiven
 from tradepit.gateway.openapi import openapi_document
 from tradepit.gateway.requests import AnyRequest, json_response
 from tradepit.gateway.results import Health
@@ -21,12 +21,12 @@ PAGE_POLICY: Final = (
 
 
 @get("/health")
-async def health(gateway: Gateway) -> Response[bytes]:
+async def health(gateway: GatewayGiven) -> Response[bytes]:
     return json_response(Health(status="alive", sequence=gateway.node.replica.sequence))
 
 
 @get("/ready")
-async def ready(gateway: Gateway) -> Response[bytes]:
+async def ready(gateway: GatewayGiven) -> Response[bytes]:
     is_ready = gateway.node.is_ready
     body = Health(
         status="ready" if is_ready else "not_ready", sequence=gateway.node.replica.sequence
@@ -35,13 +35,13 @@ async def ready(gateway: Gateway) -> Response[bytes]:
 
 
 @get("/metrics")
-async def metrics(gateway: Gateway) -> Response[bytes]:
+async def metrics(gateway: GatewayGiven) -> Response[bytes]:
     text = generate_latest(gateway.registry)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 @get("/openapi.json")
-async def openapi(gateway: Gateway) -> Response[bytes]:
+async def openapi(gateway: GatewayGiven) -> Response[bytes]:
     return json_response(openapi_document())
 
 

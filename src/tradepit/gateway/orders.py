@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from litestar import Response, delete, get, patch, post
+from litestar.params import FromPath
 
 from tradepit.domain.wire import OrderStatus
 from tradepit.gateway.drafts import MassCancelDraft, check_key, order_number
-from tradepit.gateway.gateway import Gateway
+from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import (
     AnyRequest,
@@ -28,7 +29,7 @@ _STATUSES: Final = {status.name.lower(): 1 << status for status in OrderStatus i
 
 
 @post("/orders")
-async def place_order(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+async def place_order(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     body = await read_body(request, gateway.config.order_body_max)
     key = idempotency_key(request)
     is_async = "respond-async" in request.headers.get("prefer", "")
@@ -36,21 +37,25 @@ async def place_order(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
 
 
 @post("/orders/batch")
-async def place_batch(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+async def place_batch(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     body = await read_body(request, gateway.config.batch_body_max)
     key = idempotency_key(request)
     return await answered(lambda reply: gateway.desk.batch(body, key, reply))
 
 
 @delete("/orders/{order_id:str}", status_code=200)
-async def cancel_order(request: AnyRequest, gateway: Gateway, order_id: str) -> Response[bytes]:
+async def cancel_order(
+    request: AnyRequest, gateway: GatewayGiven, order_id: FromPath[str]
+) -> Response[bytes]:
     key = idempotency_key(request)
     client_id = request.query_params.get("client_id")
     return await answered(lambda reply: gateway.desk.cancel(order_id, client_id, key, reply))
 
 
 @patch("/orders/{order_id:str}")
-async def amend_order(request: AnyRequest, gateway: Gateway, order_id: str) -> Response[bytes]:
+async def amend_order(
+    request: AnyRequest, gateway: GatewayGiven, order_id: FromPath[str]
+) -> Response[bytes]:
     amend = decode(await read_body(request, gateway.config.order_body_max), AmendOrder)
     key = idempotency_key(request)
     client_id = amend.client_id or request.query_params.get("client_id")
@@ -60,7 +65,7 @@ async def amend_order(request: AnyRequest, gateway: Gateway, order_id: str) -> R
 
 
 @delete("/orders", status_code=200)
-async def cancel_orders(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+async def cancel_orders(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     key = idempotency_key(request)
     query = request.query_params
     return await answered(
@@ -80,7 +85,9 @@ async def cancel_orders(request: AnyRequest, gateway: Gateway) -> Response[bytes
 
 
 @get("/orders/{order_id:str}")
-async def read_order(request: AnyRequest, gateway: Gateway, order_id: str) -> Response[bytes]:
+async def read_order(
+    request: AnyRequest, gateway: GatewayGiven, order_id: FromPath[str]
+) -> Response[bytes]:
     await gateway.waiters.reach(request)
     replica = gateway.node.replica
     row = replica.order(order_number(order_id))
@@ -92,7 +99,7 @@ async def read_order(request: AnyRequest, gateway: Gateway, order_id: str) -> Re
 
 
 @get("/orders")
-async def list_orders(request: AnyRequest, gateway: Gateway) -> Response[bytes]:
+async def list_orders(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     await gateway.waiters.reach(request)
     wanted = gateway.slice(request)
     statuses = _statuses(request.query_params.get("status"))

@@ -102,6 +102,10 @@ class OrderEntryProtocol(HttpToolsProtocol):
             transport.write(answer_bytes(problem_answer(problem, retry_after=1)))
             transport.close()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.gateway.connection_closed.set()
+
     def data_received(self, data: bytes) -> None:
         self.last_seen = self.gateway.clock_s
         if self.is_refused:

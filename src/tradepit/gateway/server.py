@@ -26,8 +26,6 @@ BACKLOG: Final = 4096
 STOP_SECONDS: Final = 5.0
 """Time for answers on their way when the server stops."""
 
-STOP_STEP_SECONDS: Final = 0.01
-
 FILES_SPARE: Final = 512
 """File descriptors beside connections: journal, snapshots, the process itself."""
 
@@ -89,12 +87,16 @@ class GatewayServer:
         connections = self._state.connections
         for connection in list(connections):
             connection.shutdown()
-        deadline = time.monotonic() + STOP_SECONDS
-        while connections and time.monotonic() < deadline:
-            await asyncio.sleep(STOP_STEP_SECONDS)
+        closed = self.gateway.connection_closed
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                while connections:
+                    closed.clear()
+                    await closed.wait()
         for connection in list(connections):
             cast(Any, connection).transport.abort()
         await self._server.wait_closed()
+        self._listener.close()
 
     async def _sweep(self) -> None:
         while True:
