@@ -274,6 +274,7 @@ impl Engine {
     fn run(&mut self, record: &[u8], text: Option<&str>) {
         self.sequence += 1;
         assert!(self.panic_at != self.sequence, "injected panic at sequence {}", self.sequence);
+        self.expire();
         let mut header = CommandHeader::from_bytes(record);
         let opens = header.kind == CommandKind::OpenAccount as u8;
         if self.quarantined.remove(&self.sequence) {
@@ -290,7 +291,6 @@ impl Engine {
             });
             return;
         }
-        self.expire();
         let mut resolved = [0; RECORD_BYTES];
         let mut record = record;
         if header.account == ACCOUNT_JUST_OPENED && self.just_opened != 0 {
