@@ -92,12 +92,11 @@ impl Engine {
             // It would leave two entries under one key.
             return Err(RejectReason::InvalidCombination.into());
         }
-        let target = match self.keys.find(account, low, high) {
-            Some(entry) => self.live_order_of_key(entry),
+        let target = match self.keys.find(&self.orders, account, low, high) {
+            Some(entry) if entry.is_live() => self.orders.find(entry.sequence),
+            Some(_) => None,
             None => {
-                let labelled = self
-                    .account_orders(account)
-                    .find(|&slot| self.orders[slot].label == low && low != 0);
+                let labelled = self.labelled_order(account, low);
                 if labelled.is_none() {
                     self.leave_tombstone(account, low, high, usize::from(has_key))?;
                 }
@@ -112,12 +111,10 @@ impl Engine {
         Ok(Done { resting: None, result: count as u32 })
     }
 
-    fn live_order_of_key(&self, entry: u32) -> Option<u32> {
-        let key = self.keys.get(entry);
-        if key.kind != CommandKind::PlaceOrder as u8 || key.finished_at != i64::MAX {
-            return None;
-        }
-        self.orders.find(key.sequence)
+    /// The account's oldest live order with this label.
+    pub(crate) fn labelled_order(&self, account: u32, label: u64) -> Option<u32> {
+        let is_it = |&slot: &u32| self.orders.extra(&self.orders[slot]).label == label;
+        self.account_orders(account).find(is_it).filter(|_| label != 0)
     }
 
     fn leave_tombstone(
@@ -130,15 +127,15 @@ impl Engine {
         if (self.keys.len() + own) as u64 >= self.parameters.key_capacity {
             return Err(RejectReason::KeysExhausted);
         }
-        let slot = self.keys.insert(KeyEntry {
+        let entry = KeyEntry {
             low,
             high,
             sequence: self.sequence,
             account,
             kind: CommandKind::CancelByKey as u8,
             ..KeyEntry::default()
-        });
-        self.keys.finish(slot, self.now);
+        };
+        self.keys.insert_finished(entry, self.now);
         self.output.push(&KeyTombstoned {
             kind: EventKind::KeyTombstoned as u8,
             sequence: self.sequence,

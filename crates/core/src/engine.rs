@@ -5,7 +5,7 @@ use crate::event::Output;
 use crate::frame::{Frame, Problem, TextReader};
 use crate::keys::Keys;
 use crate::ledger::Ledger;
-use crate::orders::{NONE, Order, Orders, Texts};
+use crate::orders::{NONE, Order, Orders};
 use crate::wire::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -138,7 +138,6 @@ pub struct Engine {
     /// Symbols in use.
     pub symbols: HashMap<String, u32>,
     pub orders: Orders,
-    pub texts: Texts,
     pub keys: Keys,
     /// (expires_at, order id).
     pub expiries: BTreeSet<(i64, u64)>,
@@ -398,14 +397,13 @@ impl Engine {
     #[inline]
     pub(crate) fn forget_order(&mut self, slot: u32) {
         let order = &self.orders[slot];
-        let (id, expires_at, key, text) = (order.id, order.expires_at, order.key, order.text);
+        let expires_at = self.orders.extra(order).expires_at;
         if expires_at != 0 {
-            self.expiries.remove(&(expires_at, id));
+            self.expiries.remove(&(expires_at, order.id));
         }
-        if key != NONE {
-            self.keys.finish(key, self.now);
+        if order.has_key() {
+            self.keys.finish(order, slot, self.now);
         }
-        self.texts.remove(text);
         self.orders.remove(slot);
     }
 

@@ -1,6 +1,6 @@
 //! A flat index from a 64-bit hash to a 32-bit slot: open addressing, no pointers.
 //!
-//! An entry holds the upper half of the hash and the slot. Its home position is the top bits of
+//! An entry holds the upper half of the hash and the slot. Its home position is the low bits of
 //! that half, so growing is one sequential pass that never looks at what the slots hold.
 
 const EMPTY: u64 = 0;
@@ -9,7 +9,6 @@ const CAPACITY_MIN: usize = 1 << 10;
 /// Multi-map from hash to slot; the caller tells equal hashes apart.
 pub struct FlatIndex {
     entries: Vec<u64>,
-    shift: u32,
     count: usize,
 }
 
@@ -30,16 +29,23 @@ pub const fn mix(key: u64) -> u64 {
     h ^ (h >> 33)
 }
 
+/// Spread a sequence number over 64 bits so that eight neighbours stay in one cache line: numbers
+/// that come in order find their line in the cache, and dense runs do not pile up.
+#[inline(always)]
+pub const fn mix_sequence(number: u64) -> u64 {
+    (mix(number >> 3) << 3 | number & 7) << 32
+}
+
 impl FlatIndex {
     /// An index that takes `count` entries without growing.
     pub fn with_capacity(count: usize) -> Self {
         let slots = (count * 2).next_power_of_two().max(CAPACITY_MIN);
-        Self { entries: vec![EMPTY; slots], shift: 32 - slots.trailing_zeros(), count: 0 }
+        Self { entries: vec![EMPTY; slots], count: 0 }
     }
 
     #[inline(always)]
     fn home(&self, tag: u32) -> usize {
-        (tag >> self.shift) as usize
+        tag as usize & (self.entries.len() - 1)
     }
 
     #[inline(always)]
@@ -104,22 +110,35 @@ impl FlatIndex {
         let slots = self.entries.len() * 2;
         assert!(slots <= 1 << 32, "index is full");
         let old = std::mem::replace(&mut self.entries, vec![EMPTY; slots]);
-        self.shift -= 1;
         for entry in old.into_iter().filter(|&e| e != EMPTY) {
             self.put(entry);
         }
     }
 
+    /// Let the entry of this hash and slot name another slot. Panics when it is absent.
+    #[inline]
+    pub fn replace(&mut self, hash: u64, slot: u32, new_slot: u32) {
+        let at = self.position(hash, slot);
+        self.entries[at] = u64::from(Self::tag(hash)) << 32 | (u64::from(new_slot) + 1);
+    }
+
+    #[inline(always)]
+    fn position(&self, hash: u64, slot: u32) -> usize {
+        let wanted = u64::from(Self::tag(hash)) << 32 | (u64::from(slot) + 1);
+        let mask = self.entries.len() - 1;
+        let mut at = self.home(Self::tag(hash));
+        while self.entries[at] != wanted {
+            assert!(self.entries[at] != EMPTY, "index has no such entry");
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
     /// Remove the entry of this hash and slot. Panics when it is absent: the index is broken.
     #[inline]
     pub fn remove(&mut self, hash: u64, slot: u32) {
-        let wanted = u64::from(Self::tag(hash)) << 32 | (u64::from(slot) + 1);
         let mask = self.entries.len() - 1;
-        let mut hole = self.home(Self::tag(hash));
-        while self.entries[hole] != wanted {
-            assert!(self.entries[hole] != EMPTY, "index has no such entry");
-            hole = (hole + 1) & mask;
-        }
+        let mut hole = self.position(hash, slot);
         // Move later entries of the run back, so that no entry is cut off from its home.
         let mut at = hole;
         loop {

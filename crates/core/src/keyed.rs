@@ -29,8 +29,8 @@ impl Engine {
             self.check_label(kind, scope, record)?;
             return self.run_timely(kind, header, record, text).map(|_| ());
         }
-        if let Some(slot) = self.keys.find(scope, header.key_low, header.key_high) {
-            return self.meet_key(slot, kind, header, record, text);
+        if let Some(entry) = self.keys.find(&self.orders, scope, header.key_low, header.key_high) {
+            return self.meet_key(&entry, kind, header, record, text);
         }
         self.check_label(kind, scope, record)?;
         if self.keys.len() as u64 >= self.parameters.key_capacity {
@@ -52,7 +52,7 @@ impl Engine {
     fn check_label(&self, kind: CommandKind, scope: u32, record: &[u8]) -> Result<(), Reject> {
         if kind == CommandKind::PlaceOrder {
             let label = PlaceOrder::from_bytes(record).label;
-            if label != 0 && self.keys.find_tombstone(scope, label).is_some() {
+            if label != 0 && self.keys.find_tombstone(&self.orders, scope, label).is_some() {
                 return Err(RejectReason::CancelledBeforeArrival.into());
             }
         }
@@ -61,13 +61,12 @@ impl Engine {
 
     fn meet_key(
         &mut self,
-        slot: u32,
+        entry: &KeyEntry,
         kind: CommandKind,
         header: &CommandHeader,
         record: &[u8],
         text: Option<&str>,
     ) -> Result<(), Reject> {
-        let entry = self.keys.get(slot);
         if entry.is_tombstone() {
             return Err(match kind {
                 CommandKind::PlaceOrder => RejectReason::CancelledBeforeArrival.into(),
@@ -110,21 +109,27 @@ impl Engine {
             Err(reject) if reject.reason == RejectReason::KeysExhausted => return,
             Err(reject) => (reject.reason as u16, Done::default()),
         };
-        let slot = self.keys.insert(KeyEntry {
+        let fingerprint = fingerprint(record, header, text);
+        if let Some(slot) = done.resting {
+            let order = &mut self.orders[slot];
+            order.key_low = header.key_low;
+            order.key_high = header.key_high;
+            order.key_fingerprint = fingerprint;
+            self.keys.insert_live(order, slot);
+            return;
+        }
+        let entry = KeyEntry {
             low: header.key_low,
             high: header.key_high,
-            fingerprint: fingerprint(record, header, text),
+            fingerprint,
             sequence: self.sequence,
+            finished_at: self.now,
             account: scope,
             result: done.result,
             reason,
             kind: header.kind,
-            ..KeyEntry::default()
-        });
-        match done.resting {
-            Some(order) => self.orders[order].key = slot,
-            None => self.keys.finish(slot, self.now),
-        }
+        };
+        self.keys.insert_finished(entry, self.now);
     }
 }
 

@@ -1,10 +1,16 @@
 //! Idempotency keys: what each key did, for as long as a retry may come.
+//!
+//! The key of a resting order stands in the order itself; when the order ends, and for every other
+//! command, it goes to the back of a queue by the time of finishing. So keys cost sequential memory
+//! but for the index, and the oldest are forgotten from the front.
 
 use crate::index::{FlatIndex, mix};
-use crate::orders::NONE;
+use crate::orders::{Order, Orders};
+use crate::wire::CommandKind;
+use std::collections::VecDeque;
 
 /// What one key did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyEntry {
     pub low: u64,
     pub high: u64,
@@ -22,35 +28,83 @@ pub struct KeyEntry {
     pub reason: u16,
     /// Command kind.
     pub kind: u8,
-    /// Next entry to be forgotten.
-    pub(crate) next: u32,
 }
 
 impl KeyEntry {
     pub const fn is_tombstone(&self) -> bool {
         self.fingerprint == 0
     }
-}
 
-/// All keys within their window. Finished ones form a queue by the time they finished.
-pub struct Keys {
-    slots: Vec<KeyEntry>,
-    free: Vec<u32>,
-    index: FlatIndex,
-    oldest: u32,
-    newest: u32,
-}
+    pub const fn is_live(&self) -> bool {
+        self.finished_at == i64::MAX
+    }
 
-impl Default for Keys {
-    fn default() -> Self {
+    /// The entry of a resting order that came with a key.
+    pub const fn of_order(order: &Order) -> Self {
         Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            index: FlatIndex::default(),
-            oldest: NONE,
-            newest: NONE,
+            low: order.key_low,
+            high: order.key_high,
+            fingerprint: order.key_fingerprint,
+            sequence: order.id,
+            finished_at: i64::MAX,
+            account: order.account,
+            result: 0,
+            reason: 0,
+            kind: CommandKind::PlaceOrder as u8,
         }
     }
+}
+
+/// Set in an index value that is an order's slot; else it is a number in the queue.
+const LIVE: u32 = 1 << 31;
+/// Entries per chunk of the queue: large enough to be rare, small enough to waste little.
+const CHUNK: usize = 1 << 14;
+/// How many entries ahead of the one being forgotten memory is asked for.
+const LOOKAHEAD: u64 = 8;
+
+/// A queue whose entries are numbered from 0 for ever; its chunks are used again.
+#[derive(Default)]
+struct Queue {
+    chunks: VecDeque<Vec<KeyEntry>>,
+    spare: Vec<Vec<KeyEntry>>,
+    first: u64,
+    end: u64,
+}
+
+impl Queue {
+    #[inline(always)]
+    fn get(&self, number: u64) -> &KeyEntry {
+        let at = number as usize - (self.first as usize & !(CHUNK - 1));
+        &self.chunks[at / CHUNK][at % CHUNK]
+    }
+
+    /// Append; the entry's number is returned.
+    #[inline]
+    fn push(&mut self, entry: KeyEntry) -> u64 {
+        if self.end as usize % CHUNK == 0 {
+            let chunk = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(CHUNK));
+            self.chunks.push_back(chunk);
+        }
+        self.chunks.back_mut().expect("just made when absent").push(entry);
+        self.end += 1;
+        self.end - 1
+    }
+
+    fn pop(&mut self) {
+        self.first += 1;
+        if self.first as usize % CHUNK == 0 {
+            let mut chunk = self.chunks.pop_front().expect("the chunk of the entry");
+            chunk.clear();
+            self.spare.push(chunk);
+        }
+    }
+}
+
+/// All keys within their window.
+#[derive(Default)]
+pub struct Keys {
+    finished: Queue,
+    index: FlatIndex,
 }
 
 #[inline(always)]
@@ -59,12 +113,9 @@ const fn hash(account: u32, low: u64) -> u64 {
 }
 
 impl Keys {
+    /// Keys that take `count` entries without growing their index.
     pub fn with_capacity(count: usize) -> Self {
-        Self {
-            slots: Vec::with_capacity(count),
-            index: FlatIndex::with_capacity(count),
-            ..Self::default()
-        }
+        Self { index: FlatIndex::with_capacity(count), ..Self::default() }
     }
 
     #[inline(always)]
@@ -72,87 +123,95 @@ impl Keys {
         self.index.prefetch(hash(account, low));
     }
 
+    /// The entry that an index value stands for.
     #[inline]
-    pub fn find(&self, account: u32, low: u64, high: u64) -> Option<u32> {
-        self.index.find(hash(account, low), |slot| {
-            let entry = &self.slots[slot as usize];
-            entry.low == low && entry.high == high && entry.account == account
-        })
+    fn entry(&self, orders: &Orders, value: u32) -> KeyEntry {
+        if value & LIVE != 0 {
+            return KeyEntry::of_order(&orders[value & !LIVE]);
+        }
+        let ahead = value.wrapping_sub(self.finished.first as u32) & !LIVE;
+        *self.finished.get(self.finished.first + u64::from(ahead))
+    }
+
+    fn find_where(
+        &self,
+        orders: &Orders,
+        (account, low): (u32, u64),
+        is_it: impl Fn(&KeyEntry) -> bool,
+    ) -> Option<KeyEntry> {
+        let mut found = None;
+        self.index.find(hash(account, low), |value| {
+            let entry = self.entry(orders, value);
+            let is_it = entry.low == low && entry.account == account && is_it(&entry);
+            found = is_it.then_some(entry);
+            is_it
+        });
+        found
+    }
+
+    #[inline]
+    pub fn find(&self, orders: &Orders, account: u32, low: u64, high: u64) -> Option<KeyEntry> {
+        self.find_where(orders, (account, low), |entry| entry.high == high)
     }
 
     /// A tombstone whose low half is `low`, whatever its high half.
-    pub fn find_tombstone(&self, account: u32, low: u64) -> Option<u32> {
-        self.index.find(hash(account, low), |slot| {
-            let entry = &self.slots[slot as usize];
-            entry.low == low && entry.account == account && entry.is_tombstone()
-        })
+    pub fn find_tombstone(&self, orders: &Orders, account: u32, low: u64) -> Option<KeyEntry> {
+        self.find_where(orders, (account, low), KeyEntry::is_tombstone)
     }
 
-    /// Record an entry that is not there yet. It is live until `finish`.
+    /// Record the key of an order that rests in this slot.
     #[inline]
-    pub fn insert(&mut self, entry: KeyEntry) -> u32 {
+    pub fn insert_live(&mut self, order: &Order, slot: u32) {
+        self.index.insert(hash(order.account, order.key_low), slot | LIVE);
+    }
+
+    /// Record an entry whose window runs from `now` on. Times come in ascending order.
+    #[inline]
+    pub fn insert_finished(&mut self, entry: KeyEntry, now: i64) {
+        let number = self.finished.push(KeyEntry { finished_at: now, ..entry });
+        self.index.insert(hash(entry.account, entry.low), number as u32 & !LIVE);
+    }
+
+    /// The order in this slot ends: from `now` on, the window of its key runs.
+    #[inline]
+    pub fn finish(&mut self, order: &Order, slot: u32, now: i64) {
+        let entry = KeyEntry { finished_at: now, ..KeyEntry::of_order(order) };
+        let number = self.finished.push(entry);
         let hash = hash(entry.account, entry.low);
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = entry;
-                slot
-            }
-            None => {
-                self.slots.push(entry);
-                (self.slots.len() - 1) as u32
-            }
-        };
-        self.slots[slot as usize].next = NONE;
-        self.slots[slot as usize].finished_at = i64::MAX;
-        self.index.insert(hash, slot);
-        slot
-    }
-
-    /// From `now` on, the window of this entry runs. Times come in ascending order.
-    #[inline]
-    pub fn finish(&mut self, slot: u32, now: i64) {
-        self.slots[slot as usize].finished_at = now;
-        self.slots[slot as usize].next = NONE;
-        if self.newest == NONE {
-            self.oldest = slot;
-        } else {
-            self.slots[self.newest as usize].next = slot;
-        }
-        self.newest = slot;
+        self.index.replace(hash, slot | LIVE, number as u32 & !LIVE);
     }
 
     /// Forget what finished at or before this time.
+    #[inline]
     pub fn forget_until(&mut self, time: i64) {
-        while self.oldest != NONE {
-            let slot = self.oldest;
-            let entry = &self.slots[slot as usize];
+        while self.finished.first < self.finished.end {
+            let number = self.finished.first;
+            let entry = self.finished.get(number);
             if entry.finished_at > time {
                 return;
             }
-            let hash = hash(entry.account, entry.low);
-            self.oldest = entry.next;
-            if self.oldest == NONE {
-                self.newest = NONE;
+            if number + LOOKAHEAD < self.finished.end {
+                let later = self.finished.get(number + LOOKAHEAD);
+                self.prefetch(later.account, later.low);
             }
-            self.index.remove(hash, slot);
-            self.free.push(slot);
+            let hash = hash(entry.account, entry.low);
+            self.index.remove(hash, number as u32 & !LIVE);
+            self.finished.pop();
         }
-    }
-
-    #[inline(always)]
-    pub fn get(&self, slot: u32) -> &KeyEntry {
-        &self.slots[slot as usize]
     }
 
     /// When the oldest finished entry finished; None when there is none.
     pub fn oldest_finished_at(&self) -> Option<i64> {
-        (self.oldest != NONE).then(|| self.slots[self.oldest as usize].finished_at)
+        self.finished().next().map(|entry| entry.finished_at)
     }
 
     /// Finished entries, oldest first.
     pub fn finished(&self) -> impl Iterator<Item = &KeyEntry> {
-        let first = (self.oldest != NONE).then(|| &self.slots[self.oldest as usize]);
-        std::iter::successors(first, |e| (e.next != NONE).then(|| &self.slots[e.next as usize]))
+        (self.finished.first..self.finished.end).map(|number| self.finished.get(number))
+    }
+
+    pub fn finished_count(&self) -> usize {
+        (self.finished.end - self.finished.first) as usize
     }
 
     pub fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use crate::book::BookSide;
 use crate::engine::{Engine, Reject, cancelled_event, side_index};
 use crate::ledger::{BALANCE_MAX, fee};
-use crate::orders::{NONE, Order};
+use crate::orders::{Extra, NONE, Order};
 use crate::place::may_rest;
 use crate::wire::*;
 
@@ -18,6 +18,8 @@ pub(crate) struct Taker {
     /// Fee schedule.
     pub fees: u16,
     pub expires_at: i64,
+    /// Of its client order id, when that is not its key.
+    pub label: u64,
 }
 
 /// How an incoming order ended its command.
@@ -53,7 +55,9 @@ impl Engine {
     pub(crate) fn take(&mut self, mut order: Order, taker: &Taker, text: Option<&str>) -> Finished {
         let mut finished = self.take_without_resting(&mut order, taker);
         if finished.leaves > 0 {
-            finished.resting = Some(self.rest(order, text));
+            let text = text.map(Into::into);
+            let extra = Extra { expires_at: taker.expires_at, label: taker.label, text };
+            finished.resting = Some(self.rest(order, extra));
         }
         finished
     }
@@ -99,14 +103,11 @@ impl Engine {
     }
 
     /// Put an order on the book, at the end of its price's queue.
-    pub(crate) fn rest(&mut self, mut order: Order, text: Option<&str>) -> u32 {
-        if let Some(text) = text {
-            order.text = self.texts.insert(text);
-        }
-        let (account, id, expires_at) = (order.account, order.id, order.expires_at);
+    pub(crate) fn rest(&mut self, mut order: Order, extra: Extra) -> u32 {
+        let (account, id, expires_at) = (order.account, order.id, extra.expires_at);
         order.account_next = NONE;
         order.account_previous = self.ledger.account(account).last_order;
-        let slot = self.orders.insert(order);
+        let slot = self.orders.insert(order, extra);
         if expires_at != 0 {
             self.expiries.insert((expires_at, id));
         }

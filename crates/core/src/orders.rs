@@ -1,12 +1,12 @@
 //! The slab of live orders. A slot is recycled when its order ends; ids never are.
 
-use crate::index::{FlatIndex, mix, prefetch};
+use crate::index::{FlatIndex, mix_sequence, prefetch};
 
 /// "No slot", "no level", "no key".
 pub const NONE: u32 = u32::MAX;
 
 /// A live order. The first cache line is what matching touches.
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 #[derive(Clone, Debug, Default)]
 pub struct Order {
     pub id: u64,
@@ -20,8 +20,8 @@ pub struct Order {
     pub next: u32,
     pub previous: u32,
     pub level: u32,
-    /// Slot in the key table, or NONE.
-    pub key: u32,
+    /// Slot of its `Extra`, or NONE.
+    pub extra: u32,
     pub side: u8,
     pub order_type: u8,
     pub time_in_force: u8,
@@ -31,22 +31,38 @@ pub struct Order {
     pub fees: u16,
     /// Sum of price * quantity over its fills, ticks * lots.
     pub filled_value: i128,
-    pub expires_at: i64,
     pub created_at: i64,
-    pub label: u64,
+    /// The key that it came with; fingerprint 0 = none.
+    pub key_low: u64,
+    pub key_high: u64,
+    pub key_fingerprint: u64,
     /// Neighbours in the account's list, by entry.
     pub account_next: u32,
     pub account_previous: u32,
-    /// Slot in the text table, or NONE.
-    pub text: u32,
     pub session: u32,
 }
 
 const _: () = assert!(size_of::<Order>() == 128);
 
+/// What few orders have, kept beside them.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
+    /// 0 = does not expire.
+    pub expires_at: i64,
+    pub label: u64,
+    /// Client order id.
+    pub text: Option<Box<str>>,
+}
+
+const NO_EXTRA: &Extra = &Extra { expires_at: 0, label: 0, text: None };
+
 impl Order {
     pub const fn filled(&self) -> i64 {
         self.quantity - self.leaves
+    }
+
+    pub const fn has_key(&self) -> bool {
+        self.key_fingerprint != 0
     }
 }
 
@@ -56,57 +72,81 @@ pub struct Orders {
     slots: Vec<Order>,
     free: Vec<u32>,
     by_id: FlatIndex,
+    extras: Vec<Extra>,
+    free_extras: Vec<u32>,
+}
+
+/// Slots fit into 31 bits.
+const SLOTS_MAX: usize = (1 << 31) - 1;
+
+/// Put a value into a free place of a slab, or at its end.
+#[inline]
+fn occupy<T>(slots: &mut Vec<T>, free: &mut Vec<u32>, value: T) -> u32 {
+    match free.pop() {
+        Some(slot) => {
+            slots[slot as usize] = value;
+            slot
+        }
+        None => {
+            assert!(slots.len() < SLOTS_MAX, "slab is full");
+            slots.push(value);
+            (slots.len() - 1) as u32
+        }
+    }
 }
 
 impl Orders {
     pub fn with_capacity(count: usize) -> Self {
         Self {
             slots: Vec::with_capacity(count),
-            free: Vec::new(),
             by_id: FlatIndex::with_capacity(count),
+            ..Self::default()
         }
     }
 
     #[inline]
-    pub fn insert(&mut self, order: Order) -> u32 {
-        let hash = mix(order.id);
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = order;
-                slot
-            }
-            None => {
-                assert!(self.slots.len() < NONE as usize, "order slab is full");
-                self.slots.push(order);
-                (self.slots.len() - 1) as u32
-            }
-        };
+    pub fn insert(&mut self, mut order: Order, extra: Extra) -> u32 {
+        let hash = mix_sequence(order.id);
+        order.extra = NONE;
+        if extra.expires_at != 0 || extra.label != 0 || extra.text.is_some() {
+            order.extra = occupy(&mut self.extras, &mut self.free_extras, extra);
+        }
+        let slot = occupy(&mut self.slots, &mut self.free, order);
         self.by_id.insert(hash, slot);
         slot
     }
 
     #[inline]
     pub fn remove(&mut self, slot: u32) {
-        let id = self.slots[slot as usize].id;
-        self.by_id.remove(mix(id), slot);
-        self.slots[slot as usize].id = 0;
+        let order = &mut self.slots[slot as usize];
+        self.by_id.remove(mix_sequence(order.id), slot);
+        order.id = 0;
+        if order.extra != NONE {
+            self.extras[order.extra as usize] = Extra::default();
+            self.free_extras.push(order.extra);
+        }
         self.free.push(slot);
+    }
+
+    #[inline(always)]
+    pub fn extra(&self, order: &Order) -> &Extra {
+        if order.extra == NONE { NO_EXTRA } else { &self.extras[order.extra as usize] }
     }
 
     #[inline]
     pub fn find(&self, id: u64) -> Option<u32> {
-        self.by_id.find(mix(id), |slot| self.slots[slot as usize].id == id)
+        self.by_id.find(mix_sequence(id), |slot| self.slots[slot as usize].id == id)
     }
 
     #[inline(always)]
     pub fn prefetch_index(&self, id: u64) {
-        self.by_id.prefetch(mix(id));
+        self.by_id.prefetch(mix_sequence(id));
     }
 
     /// The order's slot if the index says so at first sight, its memory asked for.
     #[inline]
     pub fn prefetch_order(&self, id: u64) -> Option<&Order> {
-        let order = &self.slots[self.by_id.guess(mix(id))? as usize];
+        let order = &self.slots[self.by_id.guess(mix_sequence(id))? as usize];
         prefetch(order);
         prefetch(&order.filled_value);
         Some(order)
@@ -138,38 +178,5 @@ impl std::ops::IndexMut<u32> for Orders {
     #[inline(always)]
     fn index_mut(&mut self, slot: u32) -> &mut Order {
         &mut self.slots[slot as usize]
-    }
-}
-
-/// Client order ids of live orders, kept once beside the records.
-#[derive(Default)]
-pub struct Texts {
-    slots: Vec<Box<str>>,
-    free: Vec<u32>,
-}
-
-impl Texts {
-    pub fn insert(&mut self, text: &str) -> u32 {
-        match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = text.into();
-                slot
-            }
-            None => {
-                self.slots.push(text.into());
-                (self.slots.len() - 1) as u32
-            }
-        }
-    }
-
-    pub fn get(&self, slot: u32) -> Option<&str> {
-        (slot != NONE).then(|| &*self.slots[slot as usize])
-    }
-
-    pub fn remove(&mut self, slot: u32) {
-        if slot != NONE {
-            self.slots[slot as usize] = "".into();
-            self.free.push(slot);
-        }
     }
 }

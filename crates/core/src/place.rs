@@ -3,7 +3,7 @@
 use crate::engine::{DAY_NS, Done, Engine, Instrument, Outcome, Reject, side_index};
 use crate::ledger::{BALANCE_MAX, fee};
 use crate::matching::Taker;
-use crate::orders::{NONE, Order};
+use crate::orders::Order;
 use crate::wire::*;
 
 const ALLOWED_OPTIONS: u8 =
@@ -256,17 +256,13 @@ impl Engine {
             quantity: taker.leaves,
             account,
             instrument: c.instrument,
-            key: NONE,
             side: c.side,
             order_type: c.order_type,
             time_in_force: c.time_in_force,
             self_trade_prevention: c.self_trade_prevention,
             options: c.options,
             fees: taker.fees,
-            expires_at: taker.expires_at,
             created_at: self.now,
-            label: c.label,
-            text: NONE,
             session: c.session,
             ..Order::default()
         };
@@ -359,8 +355,15 @@ impl Engine {
         if is_limit {
             limit = instrument.post_only_price(c.side, c.options, limit, quantity)?;
         }
-        let taker =
-            Taker { index, is_buy, limit, leaves: quantity, fees: instrument.fees, expires_at };
+        let taker = Taker {
+            index,
+            is_buy,
+            limit,
+            leaves: quantity,
+            fees: instrument.fees,
+            expires_at,
+            label: c.label,
+        };
         let required = if is_limit || !is_buy {
             instrument.hold(c.side, limit, quantity, instrument.fees)
         } else {

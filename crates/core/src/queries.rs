@@ -52,6 +52,7 @@ impl Engine {
     pub fn live_order(&self, order_id: u64) -> Option<OrderView> {
         let slot = self.orders.find(order_id)?;
         let order = &self.orders[slot];
+        let extra = self.orders.extra(order);
         Some(OrderView {
             id: order.id,
             account: order.account,
@@ -67,11 +68,11 @@ impl Engine {
             leaves: order.leaves,
             filled: order.filled(),
             filled_value: order.filled_value,
-            expires_at: order.expires_at,
+            expires_at: extra.expires_at,
             created_at: order.created_at,
             updated_at: order.created_at,
             first_quantity: order.quantity,
-            text: self.texts.get(order.text).map(Into::into),
+            text: extra.text.clone(),
             ..OrderView::default()
         })
     }
@@ -90,15 +91,12 @@ impl Engine {
     pub fn order_of_client_id(&self, account: u32, client_order_id: &str) -> Option<u64> {
         let hash = xxhash_rust::xxh3::xxh3_128(client_order_id.as_bytes());
         let (low, high) = (hash as u64, (hash >> 64) as u64);
-        if let Some(slot) = self.keys.find(account, low, high) {
-            let entry = self.keys.get(slot);
+        if let Some(entry) = self.keys.find(&self.orders, account, low, high) {
             let placed =
                 entry.kind == crate::wire::CommandKind::PlaceOrder as u8 && entry.reason == 0;
             return placed.then_some(entry.sequence);
         }
-        let labelled =
-            self.account_orders(account).find(|&slot| self.orders[slot].label == low && low != 0);
-        labelled.map(|slot| self.orders[slot].id)
+        self.labelled_order(account, low).map(|slot| self.orders[slot].id)
     }
 
     /// Balances that were touched or given at the start, by asset.

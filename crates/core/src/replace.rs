@@ -70,7 +70,8 @@ impl Engine {
             limit: order.price,
             leaves: order.leaves,
             fees: order.fees,
-            expires_at: order.expires_at,
+            expires_at: 0,
+            label: 0,
         };
         let finished = self.take_again(slot, &mut order, &taker);
         let event = self.replaced_event(&old, price, quantity, &finished);

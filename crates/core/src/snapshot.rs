@@ -7,7 +7,7 @@ use crate::engine::{Engine, Instrument, Parameters, side_index};
 use crate::frame::Problem;
 use crate::keys::KeyEntry;
 use crate::ledger::{Account, Asset, Balance, Grant, Ledger, Position};
-use crate::orders::{NONE, Order, Orders};
+use crate::orders::{Extra, NONE, Order, Orders};
 use std::collections::BTreeMap;
 
 /// Where canonical bytes go: a buffer or a hash.
@@ -149,7 +149,7 @@ impl Engine {
                 self.write_side(sink, side);
             }
         }
-        sink.u64(self.keys.finished().count() as u64);
+        sink.u64(self.keys.finished_count() as u64);
         for entry in self.keys.finished() {
             write_key(sink, entry);
         }
@@ -200,20 +200,21 @@ impl Engine {
         sink.i64(order.leaves);
         sink.i64(order.quantity);
         sink.i128(order.filled_value);
-        sink.i64(order.expires_at);
+        let extra = self.orders.extra(order);
+        sink.i64(extra.expires_at);
         sink.i64(order.created_at);
-        sink.u64(order.label);
+        sink.u64(extra.label);
         sink.u32(order.account);
         sink.u32(order.session);
         sink.u32(u32::from(order.fees));
         let shape =
             [order.order_type, order.time_in_force, order.self_trade_prevention, order.options];
         sink.bytes(&shape);
-        sink.text(self.texts.get(order.text).unwrap_or(""));
-        sink.u8(u8::from(order.text != NONE));
-        sink.u8(u8::from(order.key != NONE));
-        if order.key != NONE {
-            write_key(sink, self.keys.get(order.key));
+        sink.text(extra.text.as_deref().unwrap_or(""));
+        sink.u8(u8::from(extra.text.is_some()));
+        sink.u8(u8::from(order.has_key()));
+        if order.has_key() {
+            write_key(sink, &KeyEntry::of_order(order));
         }
     }
 
@@ -249,9 +250,8 @@ impl Engine {
         engine.definitions_changed();
         engine.ledger.grant_is_stale = stale;
         for _ in 0..source.count(50)? {
-            let (entry, finished_at) = read_key(source)?;
-            let slot = engine.keys.insert(entry);
-            engine.keys.finish(slot, finished_at);
+            let entry = read_key(source)?;
+            engine.keys.insert_finished(entry, entry.finished_at);
         }
         Ok(engine)
     }
@@ -288,13 +288,16 @@ impl Engine {
             self.orders = Orders::with_capacity(count);
         }
         for _ in 0..count {
-            let order = self.read_order(source, instrument, side)?;
+            let (order, extra) = read_order(source, instrument, side)?;
             if !self.ledger.exists(order.account) || order.leaves <= 0 {
                 return Err(Problem::Length);
             }
-            let (id, expires_at, leaves) = (order.id, order.expires_at, order.leaves);
+            let (id, expires_at, leaves) = (order.id, extra.expires_at, order.leaves);
             let reduce_only = order.options & crate::wire::option::REDUCE_ONLY != 0;
-            let slot = self.orders.insert(order);
+            let slot = self.orders.insert(order, extra);
+            if self.orders[slot].has_key() {
+                self.keys.insert_live(&self.orders[slot], slot);
+            }
             let book_side = &mut self.instruments[instrument as usize - 1].sides[side_index(side)];
             book_side.push(&mut self.orders, slot);
             if expires_at != 0 {
@@ -305,39 +308,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    fn read_order(&mut self, source: &mut Source<'_>, instrument: u32, side: u8) -> Read<Order> {
-        let mut order = Order {
-            id: source.u64()?,
-            price: source.i64()?,
-            leaves: source.i64()?,
-            quantity: source.i64()?,
-            filled_value: source.i128()?,
-            expires_at: source.i64()?,
-            created_at: source.i64()?,
-            label: source.u64()?,
-            account: source.u32()?,
-            session: source.u32()?,
-            fees: source.u32()? as u16,
-            order_type: source.u8()?,
-            time_in_force: source.u8()?,
-            self_trade_prevention: source.u8()?,
-            options: source.u8()?,
-            instrument,
-            side,
-            key: NONE,
-            text: NONE,
-            ..Order::default()
-        };
-        let text = source.text()?;
-        if source.u8()? != 0 {
-            order.text = self.texts.insert(text);
-        }
-        if source.u8()? != 0 {
-            order.key = self.keys.insert(read_key(source)?.0);
-        }
-        Ok(order)
     }
 
     /// Rebuild the accounts' lists: by entry, that is by id.
@@ -359,6 +329,33 @@ impl Engine {
     }
 }
 
+fn read_order(source: &mut Source<'_>, instrument: u32, side: u8) -> Read<(Order, Extra)> {
+    let mut extra = Extra::default();
+    let mut order = Order { id: source.u64()?, price: source.i64()?, ..Order::default() };
+    (order.instrument, order.side) = (instrument, side);
+    order.leaves = source.i64()?;
+    order.quantity = source.i64()?;
+    order.filled_value = source.i128()?;
+    extra.expires_at = source.i64()?;
+    order.created_at = source.i64()?;
+    extra.label = source.u64()?;
+    order.account = source.u32()?;
+    order.session = source.u32()?;
+    order.fees = source.u32()? as u16;
+    order.order_type = source.u8()?;
+    order.time_in_force = source.u8()?;
+    order.self_trade_prevention = source.u8()?;
+    order.options = source.u8()?;
+    let text = source.text()?;
+    extra.text = (source.u8()? != 0).then(|| text.into());
+    if source.u8()? != 0 {
+        let key = read_key(source)?;
+        (order.key_low, order.key_high, order.key_fingerprint) =
+            (key.low, key.high, key.fingerprint);
+    }
+    Ok((order, extra))
+}
+
 fn write_key(sink: &mut impl Sink, entry: &KeyEntry) {
     sink.u64(entry.low);
     sink.u64(entry.high);
@@ -371,20 +368,18 @@ fn write_key(sink: &mut impl Sink, entry: &KeyEntry) {
     sink.u8(entry.kind);
 }
 
-fn read_key(source: &mut Source<'_>) -> Read<(KeyEntry, i64)> {
-    let mut entry = KeyEntry {
+fn read_key(source: &mut Source<'_>) -> Read<KeyEntry> {
+    Ok(KeyEntry {
         low: source.u64()?,
         high: source.u64()?,
         fingerprint: source.u64()?,
         sequence: source.u64()?,
-        ..KeyEntry::default()
-    };
-    let finished_at = source.i64()?;
-    entry.account = source.u32()?;
-    entry.result = source.u32()?;
-    entry.reason = source.u32()? as u16;
-    entry.kind = source.u8()?;
-    Ok((entry, finished_at))
+        finished_at: source.i64()?,
+        account: source.u32()?,
+        result: source.u32()?,
+        reason: source.u32()? as u16,
+        kind: source.u8()?,
+    })
 }
 
 fn write_grant(sink: &mut impl Sink, grant: &Grant) {
