@@ -6,33 +6,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from tests.simulation.crash_images import Image, PowerLoss, cut
+from tests.simulation.crash_images import PowerLoss, cut
 from tests.simulation.disks import Call, FaultyDisk, RecordingDisk
+from tests.simulation.recovering import OPTIONS, problems, recover
 from tests.unit.journal.reference import Driver, group_of, reference_scan
 
 from tradepit.journal.file import open_journal
 from tradepit.journal.layout import DataDirectory
 from tradepit.journal.port import Group, JournalError
 from tradepit.journal.scan import scan_journal
-from tradepit.journal.segments import JournalOptions
 from tradepit.journal.snapshots import (
     Snapshot,
-    find_snapshots,
-    read_state,
     remove_old_snapshots,
     write_snapshot,
 )
 
-OPTIONS = JournalOptions(segment_bytes=1024, reserve_bytes=64)
-"""Six frames to a segment."""
-
 GROUPS = [group_of(number) for number in range(1, 100)]
+RECORDS = [group.records for group in GROUPS]
 STATE = b"engine state " * 10
 
 
@@ -61,67 +55,6 @@ def run_journal(
     asyncio.run(run())
 
 
-class Recovered(NamedTuple):
-    """What a node makes of an image."""
-
-    problem: str
-    frames: int = 0
-    snapshot: int = 0
-
-    def lacks(self, served: int, snapshot: int) -> str:
-        """What is wrong when so much was acknowledged; empty when nothing is."""
-        if self.frames < served and not self.problem:
-            return f"{served} were served, {self.frames} are there"
-        if self.snapshot < snapshot and not self.problem:
-            return f"the snapshot of {snapshot} is gone"
-        return self.problem
-
-
-def recover(image: Image, root: str, scratch: Path) -> Recovered:
-    """Start from an image as a node would."""
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    image.write(scratch, root)
-    directory = DataDirectory(scratch)
-    stored, bad = find_snapshots(directory)
-    try:
-        assert not bad, "a snapshot got its name before its contents"
-        for each in stored:
-            assert read_state(each) == STATE
-        witnesses = [each.witness for each in stored]
-        tail = scan_journal(directory, witnesses=witnesses)
-        open_journal(directory, tail, options=OPTIONS).close()
-        frames = reference_scan(scratch)
-        for frame, group in zip(frames, GROUPS, strict=False):
-            assert b"".join(frame.records) == group.records
-    except (AssertionError, JournalError) as error:
-        return Recovered(f"refused: {error}")
-    newest = max((each.about.place.sequence for each in stored), default=0)
-    return Recovered("", len(frames), newest)
-
-
-def problems(
-    calls: Sequence[Call], root: str, scratch: Path, *, images: int = 12
-) -> Iterator[tuple[int, str]]:
-    """Recover what a power loss could leave after each call; yield what goes wrong."""
-    loss, served, snapshot = PowerLoss(root), 0, 0
-    known: dict[int, Recovered] = {}
-    for number, call in enumerate(calls):
-        if call.kind == "note":
-            what, value = call.path.split()
-            served = int(value) if what == "served" else served
-            snapshot = int(value) if what == "snapshot" else snapshot
-        else:
-            loss.follow(call)
-        for image in loss.images(images):
-            key = hash(tuple(sorted(image.files.items())))
-            if key not in known:
-                known[key] = recover(image, root, scratch)
-            problem = known[key].lacks(served, snapshot)
-            if problem:
-                yield number, problem
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Call]]:
     """Two runs with rotations and snapshots; the second one continues after a clean stop."""
@@ -135,7 +68,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Call]]
 def test_no_power_loss_loses_what_was_acknowledged(recorded, tmp_path):
     root, calls = recorded
     assert sum(call.kind == "rename" and call.target.endswith(".journal") for call in calls) >= 3
-    assert next(problems(calls, root, tmp_path / "image"), None) is None
+    assert next(problems(calls, root, tmp_path / "image", RECORDS), None) is None
 
 
 @pytest.mark.parametrize(
@@ -151,7 +84,7 @@ def test_no_power_loss_loses_what_was_acknowledged(recorded, tmp_path):
 def test_a_forgotten_sync_is_found(recorded, tmp_path, kind, path_part):
     root, calls = recorded
     mutant = cut(calls, without=kind, path_part=path_part)
-    assert next(problems(mutant, root, tmp_path / "image"), None) is not None
+    assert next(problems(mutant, root, tmp_path / "image", RECORDS), None) is not None
 
 
 def test_an_answer_before_the_sync_is_found(recorded, tmp_path):
@@ -163,7 +96,7 @@ def test_an_answer_before_the_sync_is_found(recorded, tmp_path):
             early.insert(len(early) - 2, call)
         else:
             early.append(call)
-    assert next(problems(early, root, tmp_path / "image"), None) is not None
+    assert next(problems(early, root, tmp_path / "image", RECORDS), None) is not None
 
 
 def test_a_name_before_the_contents_is_found(recorded, tmp_path):
@@ -173,7 +106,7 @@ def test_a_name_before_the_contents_is_found(recorded, tmp_path):
         if first.kind == "sync" and second.kind == "rename" and ".snap" in second.target:
             swapped[at : at + 2] = [second, first._replace(path=second.target)]
     assert swapped != calls
-    assert next(problems(swapped, root, tmp_path / "image"), None) is not None
+    assert next(problems(swapped, root, tmp_path / "image", RECORDS), None) is not None
 
 
 def killed_then_recovered(
@@ -248,8 +181,8 @@ def problem_after_restart(
     for call in after:
         if call.kind == "note":
             served = int(call.path.split()[1])
-            found = (recover(image, root, scratch).lacks(served, 0) for image in loss.images(12))
-            return next(filter(None, found), "")
+            found = [recover(image, root, scratch, RECORDS) for image in loss.images(12)]
+            return next(filter(None, (each.lacks(served, 0) for each in found)), "")
         loss.follow(call)
     raise AssertionError("the second run served nothing")
 
