@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tradepit._native import Replica
+from tradepit._native import EnginePanicked, Replica
 from tradepit.domain import wire
 from tradepit.domain.wire import Deposit, EventKind, OrderType, PlaceOrder, RejectReason, Side
 from tradepit.testing.comparison import require_same
@@ -88,12 +88,22 @@ def test_a_balance_may_grow_by_trading_beyond_what_deposits_may_bring() -> None:
     both = Both()
     both.send(*(deposit(account, 1, 2**62 - 1_000_000) for account in (1, 2)))
     both.send(*(order(3, Side.SELL, 2**61, 1) for _ in range(4)))
-    both.send(*(order(account, Side.BUY, 2**61, 1) for account in (1, 1, 2, 2)))
+    both.send(*(order(account, Side.BUY, 2**61, 1) for account in (1, 1, 2)))
     totals = {asset: total for asset, total, _, _ in both.replica.balances(3)}
-    assert totals[1] == 2**63 + 1_000_000
+    assert totals[1] == 3 * 2**61 + 1_000_000
     assert both.reasons(deposit(3, 1, 1)) == [RejectReason.BALANCE_OVERFLOW]
     withdraw = command(wire.Withdraw(account=3, asset=1, amount=1))
     assert both.send(withdraw)[0].kind == EventKind.FUNDS_MOVED
+
+
+def test_a_balance_beyond_63_bits_stops_the_engine_and_never_wraps() -> None:
+    both = Both()
+    both.send(*(deposit(account, 1, 2**62 - 1_000_000) for account in (1, 2)))
+    both.send(*(order(3, Side.SELL, 2**61, 1) for _ in range(4)))
+    frame = both.writer.write([order(a, Side.BUY, 2**61, 1) for a in (1, 1, 2, 2)], START_NS)
+    with pytest.raises(EnginePanicked) as stopped:
+        both.replica.apply(frame)
+    assert stopped.value.args[1] == both.writer.next_sequence - 1
 
 
 def test_a_repriced_order_must_be_representable_at_its_new_price() -> None:
