@@ -29,7 +29,7 @@ impl Engine {
         let slots = self.matching_orders(header.account, header.instrument, header.side);
         self.cancel_all(&slots, CloseReason::MassCancel);
         self.push_mass_cancelled(header.account, header.instrument, header.side, slots.len());
-        Ok(Done { resting: None, result: slots.len() as u32 })
+        Ok(Done { resting: NONE, result: slots.len() as u32 })
     }
 
     /// Live orders by id; 0 = any account, instrument, side.
@@ -108,7 +108,7 @@ impl Engine {
         }
         let count = usize::from(target.is_some());
         self.push_mass_cancelled(account, 0, 0, count);
-        Ok(Done { resting: None, result: count as u32 })
+        Ok(Done { resting: NONE, result: count as u32 })
     }
 
     /// The account's oldest live order with this label.

@@ -2,6 +2,7 @@
 
 use crate::engine::{Done, Engine, Outcome, Reject, named_order};
 use crate::keys::KeyEntry;
+use crate::orders::NONE;
 use crate::wire::*;
 
 impl Engine {
@@ -110,7 +111,8 @@ impl Engine {
             Err(reject) => (reject.reason as u16, Done::default()),
         };
         let fingerprint = fingerprint(record, header, text);
-        if let Some(slot) = done.resting {
+        let slot = done.resting;
+        if slot != NONE {
             let order = &mut self.orders[slot];
             order.key_low = header.key_low;
             order.key_high = header.key_high;

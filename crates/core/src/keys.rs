@@ -79,9 +79,9 @@ impl Queue {
     }
 
     /// Append; the entry's number is returned.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, entry: KeyEntry) -> u64 {
-        if self.end as usize % CHUNK == 0 {
+        if (self.end as usize).is_multiple_of(CHUNK) {
             let chunk = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(CHUNK));
             self.chunks.push_back(chunk);
         }
@@ -92,7 +92,7 @@ impl Queue {
 
     fn pop(&mut self) {
         self.first += 1;
-        if self.first as usize % CHUNK == 0 {
+        if (self.first as usize).is_multiple_of(CHUNK) {
             let mut chunk = self.chunks.pop_front().expect("the chunk of the entry");
             chunk.clear();
             self.spare.push(chunk);

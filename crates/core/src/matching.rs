@@ -27,7 +27,8 @@ pub(crate) struct Finished {
     pub status: OrderStatus,
     pub leaves: i64,
     pub trade_count: u32,
-    pub resting: Option<u32>,
+    /// Slot of the order if it rests, else NONE.
+    pub resting: u32,
 }
 
 /// Why the taker stopped while it still had leaves.
@@ -57,7 +58,7 @@ impl Engine {
         if finished.leaves > 0 {
             let text = text.map(Into::into);
             let extra = Extra { expires_at: taker.expires_at, label: taker.label, text };
-            finished.resting = Some(self.rest(order, extra));
+            finished.resting = self.rest(order, extra);
         }
         finished
     }
@@ -78,7 +79,7 @@ impl Engine {
             } else {
                 OrderStatus::Filled
             };
-            return Finished { status, leaves: 0, trade_count: sweep.trade_count, resting: None };
+            return Finished { status, leaves: 0, trade_count: sweep.trade_count, resting: NONE };
         }
         if sweep.stop == Stop::SelfTrade {
             return self.end_unfilled(order, CloseReason::SelfTrade, sweep.trade_count);
@@ -92,14 +93,14 @@ impl Engine {
             return self.end_unfilled(order, reason, sweep.trade_count);
         }
         let (status, leaves) = (status_of(order), order.leaves);
-        Finished { status, leaves, trade_count: sweep.trade_count, resting: None }
+        Finished { status, leaves, trade_count: sweep.trade_count, resting: NONE }
     }
 
     fn end_unfilled(&mut self, order: &Order, reason: CloseReason, trade_count: u32) -> Finished {
         let status = OrderStatus::Cancelled;
         let event = cancelled_event(self.sequence, self.now, order, order.leaves, status, reason);
         self.output.push(&event);
-        Finished { status, leaves: 0, trade_count, resting: None }
+        Finished { status, leaves: 0, trade_count, resting: NONE }
     }
 
     /// Put an order on the book, at the end of its price's queue.

@@ -219,12 +219,7 @@ impl Engine {
     ) -> Result<(), Reject> {
         let available = self.ledger.available(account, asset);
         if required > available {
-            return Err(Reject {
-                reason: RejectReason::InsufficientFunds,
-                asset,
-                required,
-                available,
-            });
+            return Err(Reject::funds(asset, required, available));
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ impl Engine {
             status: status_of(&self.orders[slot]),
             leaves: self.orders[slot].leaves,
             trade_count: 0,
-            resting: Some(slot),
+            resting: slot,
         };
         let mut event = self.replaced_event(old, old.price, total, &finished);
         event.options |= option::KEPT_PRIORITY;
@@ -139,7 +139,7 @@ impl Engine {
         kept.fees = order.fees;
         kept.filled_value = order.filled_value;
         self.enter_book(slot);
-        Finished { resting: Some(slot), ..finished }
+        Finished { resting: slot, ..finished }
     }
 
     fn replaced_event(
