@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tradepit._native import Replica
-from tradepit.domain.wire import Side
+from tradepit.domain.wire import EventKind, Side
 from tradepit.testing.auditor import AuditFailure, Auditor
 from tradepit.testing.comparison import Difference, require_same
 from tradepit.testing.frames import EVENT_STRUCTS, Event, read_events
@@ -226,7 +226,7 @@ def test_the_shrinker_leaves_a_handful_of_commands() -> None:
 def dear(applied: Any) -> Any:
     """The same answer with every trade printed one tick higher."""
     events = b"".join(
-        EVENT_STRUCTS[event.kind].pack(*one_tick_higher(event).fields)
+        EVENT_STRUCTS[EventKind(event.kind)].pack(*one_tick_higher(event).fields)
         for event in read_events(applied.events, applied.texts)
     )
     return type(applied)(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from tradepit.testing.auditor import AuditFailure, Auditor
 from tradepit.testing.comparison import by_command
 from tradepit.testing.frames import Event, FrameWriter, read_frames
 from tradepit.testing.oracle import Oracle
+from tradepit.testing.oracle_engine import OracleEngine
 from tradepit.testing.script import START_NS, Stage, opening
 
 LINES = (
@@ -28,7 +28,7 @@ LINES = (
 def audit(line: str, doctor: Callable[[Event], Event | None]) -> None:
     """Play the lines; change the events of one of them on the way to the auditor."""
     oracle, auditor = Oracle(), Auditor()
-    writer, stage = FrameWriter(), Stage(_Silent())
+    writer, stage = FrameWriter(), Stage(OracleEngine())
     frames = [writer.write(opening(), START_NS)]
     for each in LINES:
         stage.order_ids[each.split(":")[0]] = writer.next_sequence
@@ -44,16 +44,9 @@ def audit(line: str, doctor: Callable[[Event], Event | None]) -> None:
             auditor.audit(command, events)
 
 
-class _Silent:
-    """Stands in for an engine while only the notation's parser is wanted."""
-
-    def apply(self, frames: bytes) -> Any:
-        return Oracle().apply(b"")
-
-
 def change(kind: EventKind, **fields: int) -> Callable[[Event], Event | None]:
     """Set fields of the first event of a kind."""
-    seen = []
+    seen: list[Event] = []
 
     def doctor(event: Event) -> Event | None:
         if event.kind != kind or seen:
