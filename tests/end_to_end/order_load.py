@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 from dataclasses import dataclass, field
+from itertools import islice
 
 ACCOUNTS = 50
 PRICE = 70_000
@@ -65,6 +66,10 @@ class History:
         )
         self.orders[order.key] = order
         return order
+
+    def recent(self, count: int) -> list[Sent]:
+        """The orders sent last."""
+        return list(islice(reversed(self.orders.values()), count))
 
     @property
     def unknown(self) -> list[Sent]:
