@@ -95,6 +95,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
         self.known_host: bytes | None = b""
         self.is_half_closed = False
         self.is_refused = False
+        self.refusal = b""
         self.last_seen = self.gateway.clock_s
         self.request_since = 0.0
         if len(self.connections) > self.gateway.config.connections_max:
@@ -145,34 +146,32 @@ class OrderEntryProtocol(HttpToolsProtocol):
     def _should_upgrade_to_ws(self) -> bool:
         return True
 
-    def _end_after_answers(self) -> None:
-        self.is_half_closed = True
-        if self._is_asgi_busy():
-            self.cycle.keep_alive = False
-
     def _refuse(self, code: str, detail: str = "") -> None:
         """Answer what cannot be understood, after the answers before it, and close."""
         self.is_refused = True
-        if self.transport.is_closing():
-            return
-        message = answer_bytes(
-            problem_answer(
-                problem_of(code, detail, outcome="unknown" if code == "internal_error" else None)
-            )
-        )
-        message = message.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
-        self.flow.pause_reading()
+        outcome = "unknown" if code == "internal_error" else None
+        message = answer_bytes(problem_answer(problem_of(code, detail, outcome=outcome)))
+        self.refusal = message.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+        if self._is_asgi_busy() and self.cycle.more_body and not self.pipeline:
+            # It is this very request whose body went wrong: its handler hears of a disconnect.
+            self.cycle.disconnected = self.cycle.response_complete = True
+            self.cycle.message_event.set()
         self._end_after_answers()
-        if self.slots:
-            slot = _Slot(self)
-            slot.message = message
-            self.slots.append(slot)
-        elif not self._is_asgi_busy():
-            self.transport.write(message)
-            self.transport.close()
+
+    def _end_after_answers(self) -> None:
+        """Take no more requests; close when the answers on their way are out."""
+        self.is_half_closed = True
+        if self.transport.is_closing() or not self._is_idle():
+            return
+        if self.refusal:
+            self.transport.write(self.refusal)
+        self.transport.close()
 
     def _is_asgi_busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_idle(self) -> bool:
+        return not self.slots and not self.pipeline and not self._is_asgi_busy()
 
     # Parser callbacks
 
@@ -286,14 +285,14 @@ class OrderEntryProtocol(HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
         elif self.is_half_closed:
-            self.transport.close()
+            self._end_after_answers()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._unset_keepalive_if_required()
         self.last_seen = self.gateway.clock_s
-        if self.is_half_closed and not self.pipeline:
-            self.transport.close()
+        if self.is_half_closed:
+            self._end_after_answers()
 
     def pause_writing(self) -> None:
         """The peer does not read its answers: take no more of its requests."""
@@ -306,8 +305,8 @@ class OrderEntryProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A peer that has said all it wants still gets the answers that are on their way."""
-        self._end_after_answers()
-        return bool(self.slots) or self._is_asgi_busy() or bool(self.pipeline)
+        self.is_half_closed = True
+        return not self._is_idle()
 
     def shutdown(self) -> None:
         """Called when the server stops: close when nothing is on its way."""
@@ -320,14 +319,11 @@ class OrderEntryProtocol(HttpToolsProtocol):
         """Close a connection that is idle, or too slow in sending or in reading."""
         config = self.gateway.config
         transport = self.transport
-        if self.slots or self._is_asgi_busy():
-            if (
-                transport.get_write_buffer_size()
-                and now_s - self.last_seen > config.request_timeout
-            ):
+        quiet_s = now_s - self.last_seen
+        if self.request_since and now_s - self.request_since > config.request_timeout:
+            transport.abort()
+        elif not self._is_idle():
+            if quiet_s > config.request_timeout and transport.get_write_buffer_size():
                 transport.abort()
-        elif self.request_since:
-            if now_s - self.request_since > config.request_timeout:
-                transport.abort()
-        elif now_s - self.last_seen > config.keep_alive_timeout:
+        elif quiet_s > config.keep_alive_timeout:
             transport.close()
