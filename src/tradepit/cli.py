@@ -39,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(journal_cli.app, name="journal")
-errors = Console(stderr=True)
+errors = Console(stderr=True, soft_wrap=True)
 
 ConfigName = Annotated[
     str | None,
@@ -115,7 +115,7 @@ def _flow_command(rate: float) -> list[str]:
 
 
 def _fail(error: Exception) -> typer.Exit:
-    errors.print(f"tradepit: {error}", style="red", highlight=False, soft_wrap=True)
+    errors.print(f"tradepit: {error}", style="red", highlight=False)
     return typer.Exit(1)
 
 

@@ -34,8 +34,8 @@ FLOW_STOP_SECONDS: Final = 5.0
 
 PR_SET_PDEATHSIG: Final = 1
 
-console = Console()
-errors = Console(stderr=True)
+console = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
 
 
 class AddressInUse(Exception):
@@ -171,7 +171,7 @@ The account "{account}" has money and coins. A first trade, in a shell or in Pyt
   from tradepit.client import Client, Place
   print(Client("{url}").place({place}))
 """
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(text, highlight=False, markup=False)
 
 
 async def _start_flow(command: list[str]) -> asyncio.subprocess.Process:

@@ -39,8 +39,8 @@ DataDir = Annotated[
     Path, typer.Option("--data-dir", help="The node's data directory.", file_okay=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-console = Console()
-errors = Console(stderr=True)
+console = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
 
 
 @app.command()
