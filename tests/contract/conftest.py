@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from tests.contract.served_market import ServedMarket, Trader
+
 from tradepit.gateway.config import GatewayConfig
 
 

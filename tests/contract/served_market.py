@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,6 +90,10 @@ class ServedMarket:
             return function()
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+
+    def wait(self, function: Callable[[], Coroutine[None, None, T]]) -> T:
+        """Run a coroutine on the node's loop."""
+        return asyncio.run_coroutine_threadsafe(function(), self._loop).result(10)
 
     def state_hash(self) -> str:
         return self.call(self.opened.node.replica.state_hash)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-
 from tests.contract.served_market import Trader
+
 from tradepit.gateway import results
 
 

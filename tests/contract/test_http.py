@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.contract.served_market import ServedMarket, Trader
+
 from tradepit.gateway.config import GatewayConfig
 
 

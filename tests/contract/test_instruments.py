@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
-
 from tests.contract.served_market import Trader
+
 from tradepit.gateway import results
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
-
 from tests.contract.served_market import Trader
+
 from tradepit.gateway import results
 
 
@@ -63,7 +63,7 @@ def test_a_trade_prints_at_the_makers_price_on_both_orders(trader: Trader) -> No
     assert (trade["buy_order_id"], trade["sell_order_id"]) == (taker["id"], maker["id"])
 
 
-@pytest.mark.parametrize("price", [99.53, "99.53", "99.530", 9953e-2])
+@pytest.mark.parametrize("price", [99.53, "99.53", "99.530"])
 def test_decimals_come_as_numbers_or_strings(trader: Trader, price: object) -> None:
     body = trader.order(trader.alice, "buy", "1", "0.2512") | {"price": price, "quantity": 0.2512}
     order = trader.http.post("/orders", json=body).json()

@@ -16,11 +16,12 @@ from tradepit.gateway.drafts import (
     Market,
     check_key,
     choose,
+    problem_answer,
     time_field,
     visible,
 )
 from tradepit.gateway.listing import Instrument, number_refused
-from tradepit.gateway.problems import refused
+from tradepit.gateway.problems import problem_of, refused
 from tradepit.gateway.shapes import (
     DefineInstrument,
     Limits,
@@ -112,7 +113,7 @@ class AdminDraft(Draft):
     def _replayed(self, order_id: int, sequence: int, result: int) -> Answer:
         body = self.render(result)
         if body is None:
-            raise refused("key_reused")
+            return problem_answer(problem_of("key_reused"))
         return Answer(self.status, body, sequence)
 
 

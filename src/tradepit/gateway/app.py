@@ -28,8 +28,8 @@ BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 BASE_PATH: Final = "/api/v1"
 
 
-def build_app(gateway: Gateway) -> ASGIApp:
-    """Return the application of a gateway, with its door in front."""
+def build_app(gateway: Gateway) -> Litestar:
+    """Return the application of a gateway. Serve it behind a `Door`."""
     api = Router(
         BASE_PATH,
         route_handlers=[
@@ -43,7 +43,7 @@ def build_app(gateway: Gateway) -> ASGIApp:
     async def the_gateway() -> Gateway:
         return gateway
 
-    app = Litestar(
+    return Litestar(
         route_handlers=[api, *operations.HANDLERS],
         dependencies={"gateway": Provide(the_gateway)},
         exception_handlers={
@@ -56,7 +56,6 @@ def build_app(gateway: Gateway) -> ASGIApp:
         request_max_body_size=gateway.config.batch_body_max,
         logging_config=None,
     )
-    return Door(app, gateway)
 
 
 class Door:
@@ -75,6 +74,8 @@ class Door:
 
     def _problem(self, scope: HTTPScope) -> Problem | None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+            return problem_of("malformed", "more than one Host")
         problem = self._gateway.doorkeeper.problem(headers.get(b"host"), headers.get(b"origin"))
         if problem is not None:
             return problem

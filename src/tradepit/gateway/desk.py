@@ -7,11 +7,13 @@ awaited, so an order costs no task.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
+import structlog
 
 from tradepit.domain.wire import EVENT_HEADER_DTYPE
 from tradepit.gateway.config import GatewayConfig
@@ -43,6 +45,13 @@ from tradepit.observe.metrics import LatencyHistogram
 
 Reply = Callable[[Answer], None]
 
+BROKEN_ANSWER: Final = problem_answer(problem_of("internal_error", outcome="unknown"))
+
+TIMED_EVERY: Final = 16
+"""One write in so many is timed: enough for percentiles, nothing for the others."""
+
+log = structlog.get_logger(__name__)
+
 STALE_ANSWER: Final = problem_answer(problem_of("stale_definition"))
 
 
@@ -56,6 +65,7 @@ class Desk:
         self.latency = LatencyHistogram(
             "tradepit_write_seconds", "From a parsed write to its answer; one in sixteen is timed."
         )
+        self.submitted_count = 0
         self.answered_count = 0
         self.refused_count = 0
         self.failed_count = 0
@@ -193,22 +203,33 @@ class Desk:
         code = "unknown_outcome" if failure is Failure.UNKNOWN else "not_available"
         return problem_answer(problem_of(code, outcome=failure.value))
 
+    def broken_answer(self, error: Exception) -> Answer:
+        """Return the answer when this program fails over events: they happened, so say unknown."""
+        log.error("an answer could not be written", exc_info=error)
+        self.failed_count += 1
+        return BROKEN_ANSWER
+
 
 class _Single:
     """One draft on its way through the journal."""
 
-    __slots__ = ("attempts", "desk", "draft", "reply")
+    __slots__ = ("attempts", "began", "desk", "draft", "reply")
 
     def __init__(self, desk: Desk, draft: Draft, reply: Reply) -> None:
         self.desk = desk
         self.draft = draft
         self.reply = reply
         self.attempts = 0
+        self.began = 0.0
 
     def submit(self) -> None:
         draft = self.draft
+        desk = self.desk
+        desk.submitted_count += 1
+        if not desk.submitted_count % TIMED_EVERY:
+            self.began = time.perf_counter()
         try:
-            self.desk.node.submit(
+            desk.node.submit(
                 draft.records,
                 draft.texts,
                 draft.count,
@@ -217,7 +238,7 @@ class _Single:
                 account=draft.speaker,
             )
         except NotAccepted as error:
-            self.reply(self.desk.refusal_answer(error))
+            self.reply(desk.refusal_answer(error))
 
     def done(self, outcome: Outcome) -> None:
         if outcome.failure is not None:
@@ -228,8 +249,13 @@ class _Single:
             answer = self.draft.answer(events, 0, len(events), outcome.first_sequence)
         except StaleDefinition:
             self._again()
-        else:
-            self.reply(answer)
+            return
+        except Exception as error:
+            answer = self.desk.broken_answer(error)
+        self.desk.answered_count += 1
+        if self.began:
+            self.desk.latency.add((time.perf_counter() - self.began) * 1e6)
+        self.reply(answer)
 
     def _again(self) -> None:
         self.attempts += 1
@@ -286,6 +312,7 @@ class _Many:
             self._answer(draft, events, bounds[index], bounds[index + 1], int(firsts[index]))
             for index, draft in enumerate(self.drafts)
         ]
+        self.desk.answered_count += len(answers)
         self._reply(answers, int(firsts[-1]) - 1)
 
     def _answer(
@@ -298,6 +325,8 @@ class _Many:
         except StaleDefinition:
             self.desk.market.listing.refresh()
             return STALE_ANSWER
+        except Exception as error:
+            return self.desk.broken_answer(error)
 
     def _reply(self, answers: Sequence[Answer], sequence: int) -> None:
         body = b'{"results":[' + b",".join([result_json(answer) for answer in answers]) + b"]}"

@@ -218,9 +218,9 @@ class Draft:
         if reason:
             problem = self._problem(Reject(reason, order_id=order_id))
             return problem_answer(problem, sequence=original, is_replay=True)
-        return self._replayed(order_id, original, result)._replace(
-            status=200, sequence=original, is_replay=True
-        )
+        answer = self._replayed(order_id, original, result)
+        status = 200 if answer.status < 400 else answer.status
+        return answer._replace(status=status, sequence=original, is_replay=answer.status < 400)
 
     def _problem(self, reject: Reject) -> Problem:
         return reject_problem(reject, self.market.listing, self.instrument)

@@ -206,6 +206,9 @@ def _describe_batch(components: Json) -> None:
         "maxItems": 1000,
         "items": {"$ref": "#/components/schemas/Operation"},
     }
+    result = components["BatchResult"]["properties"]
+    result["order"] = {"anyOf": [_ref(results.Order), _ref(results.ForgottenOrder)]}
+    result["problem"] = _ref(Problem)
 
 
 def _operation(route: Route) -> Json:

@@ -42,6 +42,7 @@ _UNUSUAL: Final = frozenset(
     {
         b"connection",
         b"expect",
+        b"host",
         b"idempotency-key",
         b"origin",
         b"prefer",
@@ -50,7 +51,7 @@ _UNUSUAL: Final = frozenset(
     }
 )
 """Headers that send a request the ASGI way: `connection` unless it says keep-alive, a second
-key, and an origin, because it has to be compared."""
+host or key, and an origin, because it has to be compared."""
 
 _JSON: Final = b"application/json"
 _ORDERS: Final = frozenset({b"/api/v1/orders", b"/api/v1/orders/"})
@@ -224,7 +225,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"content-length":
                 length = int(value)
-            elif name == b"host":
+            elif name == b"host" and host is None:
                 host = value
             elif name == b"idempotency-key" and key is None:
                 key = value

@@ -6,7 +6,7 @@ as these structs, so the two cannot part.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -89,9 +89,9 @@ class BatchResult(Struct):
     """One operation's answer: an order, a result, or a problem."""
 
     status: int
-    order: dict[str, object] | UnsetType = UNSET
+    order: dict[str, Any] | UnsetType = UNSET
     result: Cancelled | UnsetType = UNSET
-    problem: dict[str, object] | UnsetType = UNSET
+    problem: dict[str, Any] | UnsetType = UNSET
     replayed: bool | UnsetType = UNSET
 
 
@@ -239,7 +239,7 @@ class QueueBook(Struct):
 class Page(Struct):
     """Any list: newest first, in a stable order."""
 
-    items: list[dict[str, object]]
+    items: list[dict[str, Any]]
     as_of: AsOf
     next: Cursor | None
 

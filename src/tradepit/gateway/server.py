@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from tradepit.gateway.access import require_loopback
-from tradepit.gateway.app import build_app
+from tradepit.gateway.app import Door, build_app
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.gateway import SWEEP_SECONDS, Gateway
 from tradepit.gateway.ports import MarketNode
@@ -40,6 +40,7 @@ class GatewayServer:
     def __init__(self, gateway: Gateway, listener: socket.socket) -> None:
         self.gateway = gateway
         self.host, self.port = listener.getsockname()[:2]
+        self.app = build_app(gateway)
         self._state = ServerState()
         gateway.connections = cast("set[Any]", self._state.connections)
         self._listener = listener
@@ -56,7 +57,7 @@ class GatewayServer:
         """Take connections."""
         loop = asyncio.get_running_loop()
         config = Config(
-            build_app(self.gateway),
+            Door(self.app, self.gateway),
             http=cast(Any, type("Protocol", (OrderEntryProtocol,), {"gateway": self.gateway})),
             ws="none",
             lifespan="off",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
@@ -143,7 +144,7 @@ class Session(WSListener):
         """Say why, then close once what was written before is taken."""
         if self._socket is None or self._wire is None or self.closing_since:
             return
-        self.closing_since = self._sockets.now_s or 1.0
+        self.closing_since = self._sockets.now_s
         self._socket.send_close(cast(Any, code), reason.encode())
         self._socket.disconnect()
 
@@ -231,7 +232,7 @@ class Sockets:
         self.desk = desk
         self.channels = Channels(desk.market, desk.config.feed_window, self._schedule_flush)
         self.slow_count = 0
-        self.now_s = 0.0
+        self.now_s = time.monotonic()
         self._sessions: dict[Session, None] = {}
         self._protocols: set[Any] = set()
         self._is_flush_due = False
@@ -332,7 +333,7 @@ class Sockets:
 
     def on_frame(self, first_sequence: int, events: bytes) -> None:
         """A frame was applied."""
-        if not self._sessions:
+        if not self._sessions and not len(self.channels):
             return
         kinds = events[::96]
         if _OPENED in kinds or _DEFINED in kinds:

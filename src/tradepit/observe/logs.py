@@ -16,7 +16,9 @@ def configure_logs(*, level: str = "info", form: Format = "auto") -> None:
     is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if is_text else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if is_text
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
