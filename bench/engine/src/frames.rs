@@ -29,7 +29,7 @@ pub struct Window {
 impl Window {
     /// Long enough for this many commands of the flow.
     pub const fn of_commands(commands: usize) -> Self {
-        Self { ns: commands as i64 * COMMAND_NS, capacity: 8_000_000 }
+        Self { ns: commands as i64 * COMMAND_NS, capacity: 1 << 30 }
     }
 }
 
@@ -250,8 +250,7 @@ fn place(op: &Op, index: u64) -> PlaceOrder {
 /// The parts of a flow's journal.
 pub struct Journal {
     pub bytes: Vec<u8>,
-    /// Where the warm-up begins, and the measured part.
-    pub warm_up_at: usize,
+    /// Where the measured part begins.
     pub measured_at: usize,
 }
 
@@ -260,10 +259,9 @@ pub fn journal(flow: &Flow, window: Window) -> Journal {
     let mut writer = Writer::default();
     writer.open_market(ACCOUNTS, window);
     let first_order = writer.sequence() + 1;
-    let warm_up_at = writer.bytes.len();
     let (before, measured) = flow.ops.split_at(flow.warm_up);
     writer.write(before, 0, FRAME_COMMANDS, first_order);
     let measured_at = writer.bytes.len();
     writer.write(measured, flow.warm_up, FRAME_COMMANDS, first_order);
-    Journal { bytes: writer.bytes, warm_up_at, measured_at }
+    Journal { bytes: writer.bytes, measured_at }
 }

@@ -1,8 +1,10 @@
 //! Engine benchmarks. `python -m bench` runs this and shows the tables; results are JSON lines.
 
+mod export;
 mod flow;
 mod frames;
 mod measure;
+mod memory;
 mod model;
 mod ops;
 mod peers;
@@ -21,16 +23,44 @@ const MEASURED: usize = 1_000_000;
 const WINDOW: Window = Window::of_commands(SETTLE);
 const SEED: u64 = 20_240_229;
 
+const USAGE: &str = "usage: tradepit-bench engine [--flow NAME] [--rounds N] [--alone]
+       tradepit-bench memory | growth
+       tradepit-bench export FOLDER --flow NAME --resting N --settle N --measured N \\
+                             --window N --per-frame N";
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let rounds = value(&arguments, "--rounds").map_or(3, |text| text.parse().expect("a number"));
     match arguments.first().map(String::as_str) {
-        Some("engine") => engine(rounds, value(&arguments, "--flow"), &arguments),
+        Some("engine") => {
+            let rounds = number(&arguments, "--rounds").unwrap_or(3);
+            engine(rounds, value(&arguments, "--flow"), &arguments);
+        }
+        Some("memory") => println!("{}", memory::per_order()),
+        Some("growth") => memory::growth(|line| println!("{line}")),
+        Some("export") => export(&arguments),
         _ => {
-            eprintln!("usage: tradepit-bench engine [--flow NAME] [--rounds N] [--alone]");
+            eprintln!("{USAGE}");
             std::process::exit(2);
         }
     }
+}
+
+fn export(arguments: &[String]) {
+    let count = |name: &str| number(arguments, name).unwrap_or_else(|| panic!("{name} is missing"));
+    let wanted = export::Wanted {
+        flow: value(arguments, "--flow").expect("--flow is missing").to_string(),
+        resting: count("--resting"),
+        settle: count("--settle"),
+        measured: count("--measured"),
+        window: count("--window"),
+        per_frame: count("--per-frame"),
+    };
+    let folder = std::path::Path::new(arguments.get(1).expect("a folder"));
+    export::write(&wanted, folder).expect("the folder can be written to");
+}
+
+fn number(arguments: &[String], name: &str) -> Option<usize> {
+    value(arguments, name).map(|text| text.parse().expect("a number"))
 }
 
 fn value<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {

@@ -1,4 +1,4 @@
-//! Samples, medians, and the split of time into commands and fills.
+//! Samples, medians, processor time.
 
 /// One run of one engine over one flow's measured part.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,17 +15,6 @@ pub struct Sample {
 pub fn median(samples: &mut [Sample]) -> Sample {
     samples.sort_by_key(|sample| sample.ns);
     samples[samples.len() / 2]
-}
-
-/// Least squares of ns per command = a + b * fills per command over several flows.
-pub fn split(points: &[(f64, f64)]) -> (f64, f64) {
-    let n = points.len() as f64;
-    let mean_x = points.iter().map(|p| p.0).sum::<f64>() / n;
-    let mean_y = points.iter().map(|p| p.1).sum::<f64>() / n;
-    let covariance: f64 = points.iter().map(|p| (p.0 - mean_x) * (p.1 - mean_y)).sum();
-    let variance: f64 = points.iter().map(|p| (p.0 - mean_x).powi(2)).sum();
-    let slope = covariance / variance;
-    (mean_y - slope * mean_x, slope)
 }
 
 /// Processor time of this thread: what the work cost, whoever else wants the core.

@@ -54,10 +54,6 @@ impl Op {
         self.filled = filled;
         self
     }
-
-    pub const fn is_order(&self) -> bool {
-        matches!(self.kind, Kind::Place | Kind::Take)
-    }
 }
 
 /// Operations as bytes: what the Python benchmarks read.
