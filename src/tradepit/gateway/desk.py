@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
 import numpy as np
 import structlog
 
@@ -30,7 +29,7 @@ from tradepit.gateway.drafts import (
     problem_answer,
 )
 from tradepit.gateway.ports import MarketNode
-from tradepit.gateway.problems import Refused, decoding_problem, problem_of, refused
+from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, problem_of, refused
 from tradepit.gateway.rejects import RETRY_AFTER_S
 from tradepit.gateway.shapes import (
     AmendOrder,
@@ -78,7 +77,7 @@ class Desk:
             if key is not None:
                 check_key(key)
             draft = PlaceDraft(self.market, decode_place(body), key, is_async=is_async)
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             reply(problem_answer(decoding_problem(error)))
         except Refused as error:
             reply(problem_answer(error.problem, retry_after=error.retry_after))
@@ -93,7 +92,7 @@ class Desk:
         """Submit the one draft that `make` returns, or answer its refusal."""
         try:
             draft = make()
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             reply(problem_answer(decoding_problem(error)))
         except Refused as error:
             reply(problem_answer(error.problem, retry_after=error.retry_after))
@@ -125,7 +124,7 @@ class Desk:
             if len(batch.operations) > limit:
                 detail = f"{len(batch.operations)} operations, at most {limit} are taken"
                 raise refused("invalid_field", detail, field="operations")
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             reply(problem_answer(decoding_problem(error)))
         except Refused as error:
             reply(problem_answer(error.problem))
@@ -143,7 +142,7 @@ class Desk:
                 if operation.client_order_id is not None and operation.op == "place":
                     own_key = None
                 drafts.append(self.operation_draft(operation, own_key))
-            except msgspec.MsgspecError as error:
+            except UNDECODABLE as error:
                 drafts.append(problem_answer(decoding_problem(error)))
             except Refused as error:
                 drafts.append(problem_answer(error.problem))

@@ -310,5 +310,6 @@ def _socket(path: str, about: str) -> Json:
         "summary": "WebSocket",
         "description": about,
         "tags": ["streams"],
-        "responses": {"101": {"description": "switching to WebSocket"}, "400": _problem(400)},
+        "responses": {"101": {"description": "switching to WebSocket"}}
+        | {str(status): _problem(status) for status in (400, 403, 422, 426)},
     }

@@ -10,8 +10,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tradepit.gateway.gateway import GatewayGiven
 from tradepit.gateway.openapi import openapi_document
+from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import AnyRequest, json_response
 from tradepit.gateway.results import Health
+from tradepit.gateway.socket import ORDER_ENTRY_PATHS, TRADES_PATHS
+
+SOCKET_PATHS: Final = sorted(ORDER_ENTRY_PATHS | TRADES_PATHS)
 
 PAGE_POLICY: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -45,6 +49,11 @@ async def openapi(gateway: GatewayGiven) -> Response[bytes]:
     return json_response(openapi_document())
 
 
+@get(SOCKET_PATHS)
+async def socket_without_upgrade() -> Response[bytes]:
+    raise refused("upgrade_required")
+
+
 @get("/docs")
 async def docs(request: AnyRequest) -> Response[bytes]:
     return _page("docs.html")
@@ -68,4 +77,12 @@ def _page(name: str) -> Response[bytes]:
     )
 
 
-HANDLERS: Final = (health, ready, metrics, openapi, docs, start_page)
+HANDLERS: Final = (
+    health,
+    ready,
+    metrics,
+    openapi,
+    socket_without_upgrade,
+    docs,
+    start_page,
+)

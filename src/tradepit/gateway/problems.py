@@ -36,6 +36,7 @@ _OWN: Final[dict[str, Code]] = {
     "too_large": Code(413, "the request body is too large"),
     "unsupported_media_type": Code(415, "the body must be application/json"),
     "sequence_not_reached": Code(422, "the reader has not reached min_sequence in time"),
+    "upgrade_required": Code(426, "this is a WebSocket; ask for an upgrade"),
     "too_many_requests": Code(429, "too many requests in flight; retry later"),
     "headers_too_large": Code(431, "the request's head is too large"),
     "internal_error": Code(500, "the node failed to answer"),
@@ -119,8 +120,14 @@ encode_problem: Final = msgspec.json.Encoder().encode
 """Problem to JSON."""
 
 
-def decoding_problem(error: msgspec.MsgspecError) -> Problem:
+UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises over a body: bad JSON or shape, bad UTF-8 in a string, absurd nesting."""
+
+
+def decoding_problem(error: Exception) -> Problem:
     """Return the problem of a body that msgspec refused: the field is named when it is known."""
+    if isinstance(error, RecursionError):
+        return problem_of("malformed", "nested too deeply")
     text = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return problem_of("malformed", text)

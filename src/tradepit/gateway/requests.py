@@ -11,7 +11,7 @@ from litestar import Request, Response
 
 from tradepit.gateway.drafts import Answer
 from tradepit.gateway.ports import MarketNode
-from tradepit.gateway.problems import Refused, decoding_problem, refused
+from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, refused
 
 Shape = TypeVar("Shape")
 AnyRequest = Request[Any, Any, Any]
@@ -60,19 +60,23 @@ async def read_body(request: AnyRequest, limit: int) -> bytes:
         raise refused("too_large", f"{length} bytes, at most {limit} are taken")
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
+    while True:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise refused("malformed", "the client went away before its request was whole")
+        parts.append(message["body"])
+        size += len(parts[-1])
         if size > limit:
             raise refused("too_large", f"more than {limit} bytes")
-        parts.append(part)
-    return b"".join(parts)
+        if not message["more_body"]:
+            return b"".join(parts)
 
 
 def decode(body: bytes, shape: type[Shape]) -> Shape:
     """Return the body as a struct; raises `Refused` naming the field."""
     try:
         return msgspec.json.decode(body, type=shape)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise Refused(decoding_problem(error)) from None
 
 

@@ -23,7 +23,14 @@ from tradepit.gateway.answers import json_text
 from tradepit.gateway.channels import Channels, Name, text_frame
 from tradepit.gateway.desk import Desk, result_json
 from tradepit.gateway.drafts import Answer, check_key, problem_answer, visible
-from tradepit.gateway.problems import Problem, Refused, decoding_problem, problem_of, refused
+from tradepit.gateway.problems import (
+    UNDECODABLE,
+    Problem,
+    Refused,
+    decoding_problem,
+    problem_of,
+    refused,
+)
 from tradepit.gateway.shapes import SocketMessage, decode_socket_message
 from tradepit.gateway.wire_http import answer_bytes
 
@@ -162,7 +169,7 @@ class Session(WSListener):
         """One whole message from the client."""
         try:
             message = decode_socket_message(payload)
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             self._refuse(b"null", "", decoding_problem(error))
             return
         id_text = b"null" if message.id is msgspec.UNSET else bytes(message.id)

@@ -226,7 +226,7 @@ class FeedBoard:
         if not (self.trades or self.accounts or self._books or self._tops):
             return NOTHING
         table = np.frombuffer(events, EVENT_HEADER_DTYPE)
-        places = _Places(table["sequence"])
+        places = _Places(table)
         levels = self._levels(events, table, places)
         tops = self._top_changes(table, places)
         trades = self._trade_prints(events, table, places)
@@ -326,12 +326,15 @@ def _concerned(kind: int, event: bytes) -> list[tuple[int, int]]:
 class _Places:
     """Where each event of a frame stands among the events of its command."""
 
-    def __init__(self, sequences: Column) -> None:
-        self._sequences = sequences
+    def __init__(self, table: Table) -> None:
+        self._kinds = table["kind"]
+        self._sequences = table["sequence"]
 
     def feed_sequence(self, index: int, part: int) -> int:
         sequence = self._sequences[index]
         first = int(np.searchsorted(self._sequences, sequence))
+        # The event of the frame itself does not count: numbers do not depend on framing.
+        first += int(self._kinds[first] == EventKind.FRAME_APPLIED)
         return int(sequence) * COMMAND_SPAN + 2 * (index - first) + part
 
 
