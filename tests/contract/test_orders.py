@@ -281,6 +281,43 @@ def test_an_amend_needs_something_to_change(trader: Trader) -> None:
     assert code_of(trader.http.patch(f"/orders/{order_id}", json={})) == "invalid_field"
 
 
+def test_every_write_may_say_until_when_it_is_wanted(trader: Trader) -> None:
+    order_id = trader.place(trader.alice, "buy", "99", "1").json()["id"]
+    past, future = "2001-01-01T00:00:00Z", "2100-01-01T00:00:00+01:00"
+    account, instrument = f"/accounts/{trader.alice}", f"/instruments/{trader.symbol}"
+    money = {"asset": "USD", "amount": "1"}
+    lists: list[tuple[str, str, dict[str, object] | None]] = [
+        ("PATCH", f"/orders/{order_id}", {"price": "98"}),
+        ("DELETE", f"/orders/{order_id}", None),
+        ("DELETE", "/orders", None),
+        ("POST", f"{account}/deposits", money),
+        ("POST", f"{account}/withdrawals", money),
+        ("POST", f"{account}/transfers", money | {"to": trader.bob}),
+        ("PUT", f"{account}/limits", {"open_orders_max": 5}),
+        ("POST", f"{account}/suspend", None),
+        ("PUT", f"{instrument}/phase", {"phase": "halted"}),
+        ("DELETE", instrument, None),
+        ("POST", "/accounts", {"id": f"late-{trader.number}"}),
+        (
+            "POST",
+            "/instruments",
+            {"symbol": f"L{trader.number}-USD", "tick_size": 1, "lot_size": 1},
+        ),
+    ]
+    for method, path, body in lists:
+        for until, wanted in ((past, {422}), (future, {200, 201})):
+            more = (
+                {"json": body | {"valid_until": until}}
+                if body
+                else {"params": {"valid_until": until}}
+            )
+            if path == "/orders":
+                more["params"]["client_id"] = trader.bob
+            answer = trader.http.request(method, path, **more)
+            assert answer.status_code in wanted, (method, path, answer.text)
+            assert answer.status_code != 422 or code_of(answer) == "too_late"
+
+
 def test_a_mass_cancel_takes_what_matches(trader: Trader) -> None:
     for side, price in (("buy", "90"), ("buy", "91"), ("sell", "110")):
         trader.place(trader.alice, side, price, "1")

@@ -320,6 +320,7 @@ def define_instrument(
     reference_price: int,
     phase: int = 1,
     key: Key = NO_KEY,
+    valid_until: int = 0,
 ) -> bytes:
     """DEFINE_INSTRUMENT; its text is the symbol. The reference price is in ticks."""
     return wire.DEFINE_INSTRUMENT.pack(
@@ -335,7 +336,7 @@ def define_instrument(
         instrument,
         key.low,
         key.high,
-        0,
+        valid_until,
         base_asset,
         quote_asset,
         *tick,
@@ -373,17 +374,17 @@ def set_instrument_rules(
     )
 
 
-def remove_instrument(*, instrument: int, key: Key = NO_KEY) -> bytes:
+def remove_instrument(*, instrument: int, key: Key = NO_KEY, valid_until: int = 0) -> bytes:
     """REMOVE_INSTRUMENT; refused while orders rest."""
     return wire.REMOVE_INSTRUMENT.pack(
-        9, _flags(key), 0, 0, 0, 0, 0, 0, 0, instrument, key.low, key.high, 0
+        9, _flags(key), 0, 0, 0, 0, 0, 0, 0, instrument, key.low, key.high, valid_until
     )
 
 
-def set_phase(*, instrument: int, phase: int, key: Key = NO_KEY) -> bytes:
+def set_phase(*, instrument: int, phase: int, key: Key = NO_KEY, valid_until: int = 0) -> bytes:
     """SET_PHASE; instrument 0 = all."""
     return wire.SET_PHASE.pack(
-        10, _flags(key), 0, 0, 0, 0, 0, phase, 0, instrument, key.low, key.high, 0
+        10, _flags(key), 0, 0, 0, 0, 0, phase, 0, instrument, key.low, key.high, valid_until
     )
 
 

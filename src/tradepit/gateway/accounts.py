@@ -333,7 +333,9 @@ async def change_state(
         return msgspec.json.encode(result)
 
     def draft() -> Draft:
-        record = state_record(known_account(market, account_id), state, optional_key(key))
+        account = known_account(market, account_id)
+        until = request.query_params.get("valid_until")
+        record = state_record(account, state, optional_key(key), until)
         is_kill = state is AccountState.KILLED
         last = EventKind.MASS_CANCELLED if is_kill else EventKind.ACCOUNT_STATE_CHANGED
         return AdminDraft(market, [record], b"", last, render, is_urgent=is_kill)

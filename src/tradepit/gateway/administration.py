@@ -229,9 +229,14 @@ def transfer_record(market: Market, account: int, body: Transfer, key: Key) -> b
     )
 
 
-def state_record(account: int, state: AccountState, key: Key) -> bytes:
+def state_record(account: int, state: AccountState, key: Key, valid_until: str | None) -> bytes:
     """The record of suspend, resume or kill."""
-    return commands.set_account_state(account=account, state=state, key=key)
+    return commands.set_account_state(
+        account=account,
+        state=state,
+        key=key,
+        valid_until=time_field(valid_until, "valid_until"),
+    )
 
 
 class InstrumentPlan:
@@ -262,6 +267,7 @@ class InstrumentPlan:
                 reference_price=reference,
                 phase=choose(PHASES, body.phase, "phase"),
                 key=key,
+                valid_until=time_field(body.valid_until, "valid_until"),
             )
         )
         self.texts += text_entry(body.symbol)

@@ -84,9 +84,22 @@ class Desk:
         else:
             _Single(self, draft, reply).submit()
 
-    def cancel(self, order_id: str, client_id: str | None, key: bytes | None, reply: Reply) -> None:
+    def cancel(
+        self,
+        order_id: str,
+        client_id: str | None,
+        key: bytes | None,
+        reply: Reply,
+        *,
+        valid_until: str | None = None,
+    ) -> None:
         """DELETE /orders/{id}."""
-        self.write(lambda: CancelDraft(self.market, order_id, client_id, _key(key)), reply)
+        self.write(
+            lambda: CancelDraft(
+                self.market, order_id, client_id, _key(key), valid_until=valid_until
+            ),
+            reply,
+        )
 
     def write(self, make: Callable[[], Draft], reply: Reply) -> None:
         """Submit the one draft that `make` returns, or answer its refusal."""

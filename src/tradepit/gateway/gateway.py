@@ -73,10 +73,12 @@ class Gateway:
         """Cancel the order that a hot request's path names."""
         path, _, query = url.decode("latin-1").partition("?")
         order_id = path.rstrip("/").rpartition("/")[2]
-        client_id = None
+        client_id = until = None
         if query:
-            client_id = parse_qs(query, keep_blank_values=True).get("client_id", [None])[-1]
-        self.desk.cancel(order_id, client_id, key, reply)
+            found = parse_qs(query, keep_blank_values=True)
+            client_id = found.get("client_id", [None])[-1]
+            until = found.get("valid_until", [None])[-1]
+        self.desk.cancel(order_id, client_id, key, reply, valid_until=until)
 
 
 GatewayGiven = NamedDependency[Gateway]

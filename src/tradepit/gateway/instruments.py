@@ -19,7 +19,7 @@ from tradepit.gateway.administration import (
     InstrumentPlan,
     optional_key,
 )
-from tradepit.gateway.drafts import Draft, choose
+from tradepit.gateway.drafts import Draft, choose, time_field
 from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.problems import refused
@@ -119,7 +119,10 @@ async def remove_instrument(
 
     def draft() -> Draft:
         number = _find(gateway, symbol).number
-        record = commands.remove_instrument(instrument=number, key=optional_key(key))
+        until = time_field(request.query_params.get("valid_until"), "valid_until")
+        record = commands.remove_instrument(
+            instrument=number, key=optional_key(key), valid_until=until
+        )
         return AdminDraft(
             market,
             [record],
@@ -144,6 +147,7 @@ async def set_phase(
             instrument=_find(gateway, symbol).number,
             phase=choose(PHASES, body.phase, "phase"),
             key=optional_key(key),
+            valid_until=time_field(body.valid_until, "valid_until"),
         )
         return AdminDraft(
             market,

@@ -82,7 +82,7 @@ ROUTES: Final = (
     Route("get", f"{API}/orders/{{order_id}}", "Read an order", results.Order,
           query=(CLIENT, MIN_SEQUENCE), errors=(404, 422)),
     Route("delete", f"{API}/orders/{{order_id}}", "Cancel an order",
-          (results.Order, results.ForgottenOrder), query=(CLIENT,),
+          (results.Order, results.ForgottenOrder), query=(CLIENT, UNTIL),
           errors=(404, 409, 422, 429), is_write=True),
     Route("patch", f"{API}/orders/{{order_id}}", "Amend price, total quantity, or both",
           (results.Order, results.ForgottenOrder), shapes.AmendOrder, query=(CLIENT,),
@@ -112,7 +112,7 @@ ROUTES: Final = (
           shapes.Limits, errors=(404, 409, 413, 415, 422, 429), is_write=True, tag="accounts"),
     *(
         Route("post", f"{API}/accounts/{{account_id}}/{action}", about, results.AccountStateResult,
-              errors=(404, 409, 415, 422, 429), is_write=True, tag="accounts")
+              query=(UNTIL,), errors=(404, 409, 415, 422, 429), is_write=True, tag="accounts")
         for action, about in (
             ("suspend", "Refuse new orders"),
             ("resume", "Take orders again"),
@@ -127,7 +127,8 @@ ROUTES: Final = (
     Route("get", f"{API}/instruments/{{symbol}}", "Read an instrument", results.Instrument,
           query=(MIN_SEQUENCE,), errors=(404, 422), tag="instruments"),
     Route("delete", f"{API}/instruments/{{symbol}}", "Remove an instrument in which nothing rests",
-          results.Instrument, errors=(404, 409, 422, 429), is_write=True, tag="instruments"),
+          results.Instrument, query=(UNTIL,), errors=(404, 409, 422, 429), is_write=True,
+          tag="instruments"),
     Route("put", f"{API}/instruments/{{symbol}}/phase", "Halt, resume, close", results.Instrument,
           shapes.SetPhase, errors=(404, 409, 413, 415, 422, 429), is_write=True,
           tag="instruments"),

@@ -49,7 +49,10 @@ async def cancel_order(
 ) -> Response[bytes]:
     key = idempotency_key(request)
     client_id = request.query_params.get("client_id")
-    return await answered(lambda reply: gateway.desk.cancel(order_id, client_id, key, reply))
+    until = request.query_params.get("valid_until")
+    return await answered(
+        lambda reply: gateway.desk.cancel(order_id, client_id, key, reply, valid_until=until)
+    )
 
 
 @patch("/orders/{order_id:str}")

@@ -152,12 +152,14 @@ class DefineInstrument(Struct):
     maker_fee_bps: Decimal | UnsetType = UNSET
     taker_fee_bps: Decimal | UnsetType = UNSET
     phase: str = "continuous"
+    valid_until: TimeText | None = None
 
 
 class SetPhase(Struct):
     """The new phase of an instrument."""
 
     phase: Annotated[str, Meta(description="continuous, halted, cancel_only or closed")]
+    valid_until: TimeText | None = None
 
 
 def decimal_text(raw: Raw | UnsetType, field: str) -> bytes | None:
