@@ -139,6 +139,19 @@ class Replica:
     def order_json(self, order_id: int, sequence: int) -> bytes | None:
         """The order object of the public interface: right after a sequence (from history), or as
         it stands now (sequence 0), then with its place in the queue while it rests."""
+    def plain_request(self, data: bytes, host: bytes) -> tuple[bytes, str, int, int] | None:
+        """Read an ordinary `POST /orders` that is whole: record, account id, start of the key's
+        value (0 = none), start of the body. None for all that has anything unusual about it."""
+    def plain_message(self, data: bytes) -> tuple[bytes, str, bytes] | None:
+        """Read an ordinary socket message that places an order: record, account id, JSON of its
+        id. None for all that has anything unusual about it."""
+    def plain_batch(
+        self, body: bytes, key: bytes | None, operations_max: int
+    ) -> tuple[bytes, int, str] | None:
+        """Read a batch that only places ordinary orders of one account: records, how many,
+        account id. None for all that has anything unusual about it."""
+    def batch_json(self, events: bytes, first_sequence: int, count: int) -> bytes | None:
+        """The answer to a batch of orders; None when one of them was not accepted."""
     def order_by_client_id(self, account: int, client_order_id: str) -> int:
         """Newest order of the account with this client order id; 0 = none known."""
     def orders(

@@ -33,6 +33,11 @@ const CLOSE_REASONS: [&str; 12] = [
     "no_liquidity",
 ];
 
+/// The command that caused an event.
+fn sequence_of(record: &[u8]) -> u64 {
+    u64::from_le_bytes(record[8..16].try_into().expect("eight bytes"))
+}
+
 /// Text that is being written.
 #[derive(Default)]
 pub struct Json {
@@ -213,6 +218,27 @@ impl Renderer<'_> {
     pub fn order_at(&self, order_id: u64, sequence: u64) -> Option<Vec<u8>> {
         let order = self.history.order_at(order_id, sequence)?;
         Some(self.write(&order, sequence, false))
+    }
+
+    /// The results of a batch whose commands each placed an order; None when one did not, or when
+    /// the history no longer holds one.
+    pub fn batch(&self, events: &[u8], first_sequence: u64, count: u64) -> Option<Vec<u8>> {
+        let mut out = b"{\"results\":[".to_vec();
+        let mut records = events.chunks_exact(size_of::<OrderAccepted>());
+        for sequence in first_sequence..first_sequence + count {
+            let event = records.find(|record| sequence_of(record) == sequence)?;
+            if event[0] != EventKind::OrderAccepted as u8 {
+                return None;
+            }
+            if sequence > first_sequence {
+                out.push(b',');
+            }
+            out.extend_from_slice(b"{\"status\":201,\"order\":");
+            out.extend_from_slice(&self.order_at(sequence, sequence)?);
+            out.push(b'}');
+        }
+        out.extend_from_slice(b"]}");
+        Some(out)
     }
 
     fn write(&self, o: &OrderView, up_to: u64, with_queue: bool) -> Vec<u8> {

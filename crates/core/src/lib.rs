@@ -5,7 +5,7 @@
 //! state and runs commands (`keyed`, `place`, `matching`, `replace`, `cancel`, `admin`,
 //! `accounts`), `book` orders prices, `ledger`
 //! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
-//! `history` is a bounded view of the events for reads, `json` writes orders for people.
+//! `history` is a bounded view of the events for reads, `json` writes orders for people, `plain` reads ordinary ones from them.
 
 pub mod book;
 pub mod engine;
@@ -17,6 +17,7 @@ pub mod json;
 pub mod keys;
 pub mod ledger;
 pub mod orders;
+pub mod plain;
 pub mod queries;
 pub mod snapshot;
 #[rustfmt::skip]

@@ -10,9 +10,10 @@ use tradepit_core::engine::{ApplyError, Engine};
 use tradepit_core::frame::Problem;
 use tradepit_core::history::{History, OrderView, TradeView};
 use tradepit_core::json::Renderer;
+use tradepit_core::plain;
 use tradepit_core::queries::is_open;
 use tradepit_core::snapshot::{Sink, Source};
-use tradepit_core::wire::OrderStatus;
+use tradepit_core::wire::{OrderStatus, Wire};
 
 /// From this many bytes on the GIL is released; below, giving it up costs more than it frees.
 const DETACH_BYTES_MIN: usize = 64 << 10;
@@ -416,6 +417,53 @@ impl Replica {
             _ => renderer.order_at(order_id, sequence),
         };
         json.map(|json| PyBytes::new(py, &json))
+    }
+
+    /// An ordinary order request: its record, its account's id, where key and body begin.
+    fn plain_request<'py>(
+        &self,
+        py: Python<'py>,
+        data: &'py [u8],
+        host: &[u8],
+    ) -> Option<(Bound<'py, PyBytes>, &'py str, usize, usize)> {
+        let found = plain::request(&self.engine, data, host)?;
+        let record = PyBytes::new(py, found.order.record.as_bytes());
+        Some((record, found.order.client_id, found.key_start, found.body_start))
+    }
+
+    /// An ordinary socket message that places an order: its record, its account's id, its own id.
+    fn plain_message<'py>(
+        &self,
+        py: Python<'py>,
+        data: &'py [u8],
+    ) -> Option<(Bound<'py, PyBytes>, &'py str, Bound<'py, PyBytes>)> {
+        let found = plain::message(&self.engine, data)?;
+        let record = PyBytes::new(py, found.order.record.as_bytes());
+        Some((record, found.order.client_id, PyBytes::new(py, found.id)))
+    }
+
+    /// An ordinary batch: its records, how many, its account's id.
+    fn plain_batch<'py>(
+        &self,
+        py: Python<'py>,
+        body: &'py [u8],
+        key: Option<&[u8]>,
+        operations_max: usize,
+    ) -> Option<(Bound<'py, PyBytes>, usize, &'py str)> {
+        let found = plain::batch(&self.engine, body, key, operations_max)?;
+        Some((PyBytes::new(py, &found.records), found.count, found.client_id))
+    }
+
+    /// The answer to an ordinary batch.
+    fn batch_json<'py>(
+        &self,
+        py: Python<'py>,
+        events: &[u8],
+        first_sequence: u64,
+        count: u64,
+    ) -> Option<Bound<'py, PyBytes>> {
+        let renderer = Renderer { engine: &self.engine, history: &self.history };
+        renderer.batch(events, first_sequence, count).map(|json| PyBytes::new(py, &json))
     }
 
     fn order_by_client_id(&self, account: u32, client_order_id: &str) -> u64 {

@@ -28,6 +28,7 @@ from tradepit.gateway.drafts import (
     check_key,
     problem_answer,
 )
+from tradepit.gateway.plain import PlainRequest
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, problem_of, refused
 from tradepit.gateway.rejects import RETRY_AFTER_S
@@ -84,6 +85,18 @@ class Desk:
         else:
             _Single(self, draft, reply).submit()
 
+    def place_plain(self, data: bytes, host: bytes, reply: Callable[[], Reply]) -> bool:
+        """Take an ordinary order from a whole request; False, and nothing done, for any other."""
+        found = self.node.replica.plain_request(data, host)
+        if found is None:
+            return False
+        record, client_id, key_start, body_start = found
+        draft = PlainRequest(
+            self.market, record, client_id, data, key_start=key_start, body_start=body_start
+        )
+        _Single(self, draft, reply()).submit()
+        return True
+
     def cancel(
         self,
         order_id: str,
@@ -132,6 +145,8 @@ class Desk:
         try:
             if key is not None:
                 check_key(key)
+            if self._batch_plain(body, key, reply):
+                return
             batch = decode_batch(body)
             limit = self.config.batch_operations_max
             if len(batch.operations) > limit:
@@ -142,9 +157,25 @@ class Desk:
         except Refused as error:
             reply(problem_answer(error.problem))
         else:
-            _Many(self, self._drafts(batch, key), reply).submit()
+            _Many(self, self.batch_drafts(batch, key), reply).submit()
 
-    def _drafts(self, batch: Batch, key: bytes | None) -> list[Draft | Answer]:
+    def _batch_plain(self, body: bytes, key: bytes | None, reply: Reply) -> bool:
+        """Take a batch of ordinary orders of one account; False for any other."""
+        config = self.config
+        if not config.hot_path:
+            return False
+        found = self.node.replica.plain_batch(body, key, config.batch_operations_max)
+        if found is None:
+            return False
+        records, count, client_id = found
+        many = _PlainMany(self, body, key, count, reply)
+        try:
+            self.node.submit(records, b"", count, many.done, account=client_id)
+        except NotAccepted as error:
+            reply(self.refusal_answer(error))
+        return True
+
+    def batch_drafts(self, batch: Batch, key: bytes | None) -> list[Draft | Answer]:
         drafts: list[Draft | Answer] = []
         for index, raw in enumerate(batch.operations):
             try:
@@ -286,12 +317,14 @@ class _Single:
 class _Many:
     """The drafts of a batch in one submission; what was refused at once keeps its place."""
 
-    __slots__ = ("desk", "drafts", "reply")
+    __slots__ = ("counts", "desk", "drafts", "reply")
 
     def __init__(self, desk: Desk, drafts: list[Draft | Answer], reply: Reply) -> None:
         self.desk = desk
         self.drafts = drafts
         self.reply = reply
+        self.counts = [draft.count if isinstance(draft, Draft) else 0 for draft in drafts]
+        """Commands of each operation."""
 
     def submit(self) -> None:
         drafts = [draft for draft in self.drafts if isinstance(draft, Draft)]
@@ -317,8 +350,7 @@ class _Many:
             return
         events = outcome.events
         sequences = np.frombuffer(events, EVENT_HEADER_DTYPE)["sequence"]
-        counts = [draft.count if isinstance(draft, Draft) else 0 for draft in self.drafts]
-        firsts = np.cumsum([outcome.first_sequence, *counts])
+        firsts = np.cumsum([outcome.first_sequence, *self.counts])
         bounds = (np.searchsorted(sequences, firsts) * 96).tolist()
         answers = [
             self._answer(draft, events, bounds[index], bounds[index + 1], int(firsts[index]))
@@ -343,6 +375,34 @@ class _Many:
     def _reply(self, answers: Sequence[Answer], sequence: int) -> None:
         body = b'{"results":[' + b",".join([result_json(answer) for answer in answers]) + b"]}"
         self.reply(Answer(200, body, sequence))
+
+
+class _PlainMany:
+    """A batch of ordinary orders on its way; drafts are only made when one was not accepted."""
+
+    __slots__ = ("body", "count", "desk", "key", "reply")
+
+    def __init__(
+        self, desk: Desk, body: bytes, key: bytes | None, count: int, reply: Reply
+    ) -> None:
+        self.desk = desk
+        self.body = body
+        self.key = key
+        self.count = count
+        self.reply = reply
+
+    def done(self, outcome: Outcome) -> None:
+        desk, first = self.desk, outcome.first_sequence
+        if outcome.failure is None:
+            answer = desk.node.replica.batch_json(outcome.events, first, self.count)
+            if answer is not None:
+                desk.answered_count += self.count
+                self.reply(Answer(200, answer, first + self.count - 1))
+                return
+        drafts = desk.batch_drafts(decode_batch(self.body), self.key)
+        many = _Many(desk, drafts, self.reply)
+        many.counts = [1] * self.count
+        many.done(outcome)
 
 
 def result_json(answer: Answer) -> bytes:

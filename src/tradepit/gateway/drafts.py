@@ -233,6 +233,11 @@ class Draft:
         self.count += 1
 
 
+def is_accepted(events: bytes, start: int, stop: int) -> bool:
+    """Whether the first event says that a new order was taken."""
+    return start < stop and events[start] == _ACCEPTED
+
+
 class Terms(NamedTuple):
     """What a plain limit order does not say."""
 
@@ -388,7 +393,7 @@ class PlaceDraft(Draft):
         return self._order_answer(sequence, sequence)
 
     def answer(self, events: bytes, start: int, stop: int, sequence: int) -> Answer:
-        if start < stop and events[start] == _ACCEPTED:
+        if is_accepted(events, start, stop):
             own = sequence + self.count - 1
             return self._order_answer(own, own)
         return super().answer(events, start, stop, sequence)

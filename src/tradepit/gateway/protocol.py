@@ -28,6 +28,7 @@ from tradepit.gateway.problems import problem_of
 from tradepit.gateway.wire_http import answer_bytes, is_json
 
 if TYPE_CHECKING:
+    from tradepit.gateway.desk import Reply
     from tradepit.gateway.gateway import Gateway
 
 log = structlog.get_logger(__name__)
@@ -110,7 +111,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self.last_seen = self.gateway.clock_s
-        if self.is_refused:
+        if self.is_refused or (not self.request_since and self._take_plain(data)):
             return
         try:
             self.parser.feed_data(data)
@@ -123,6 +124,22 @@ class OrderEntryProtocol(HttpToolsProtocol):
             self._refuse("malformed", "not an HTTP/1.1 request")
         if self.is_in_head:
             self._bound_head(len(data))
+
+    def _take_plain(self, data: bytes) -> bool:
+        """Take an ordinary order that came whole, between two requests, without parsing it."""
+        config = self.gateway.config
+        if not config.hot_path or len(data) > config.order_body_max or not self.known_host:
+            return False
+        if self.pipeline or len(self.slots) >= SLOTS_MAX or self._is_asgi_busy():
+            return False
+        if self.is_half_closed:
+            return False
+        return self.gateway.desk.place_plain(data, self.known_host, self._new_reply)
+
+    def _new_reply(self) -> Reply:
+        slot = _Slot(self)
+        self.slots.append(slot)
+        return slot.reply
 
     def _bound_head(self, size: int) -> None:
         """Count what arrives while a head is unfinished, from the second read on: the first one
@@ -259,12 +276,11 @@ class OrderEntryProtocol(HttpToolsProtocol):
             return
         is_order, key = self.hot
         self.hot = None
-        slot = _Slot(self)
-        self.slots.append(slot)
+        reply = self._new_reply()
         if is_order:
-            self.gateway.desk.place(self.hot_body, key, slot.reply)
+            self.gateway.desk.place(self.hot_body, key, reply)
         else:
-            self.gateway.cancel_hot(self.url, key, slot.reply)
+            self.gateway.cancel_hot(self.url, key, reply)
 
     # Answers
 

@@ -23,6 +23,7 @@ from tradepit.gateway.answers import json_text
 from tradepit.gateway.channels import Channels, Name, text_frame
 from tradepit.gateway.desk import Desk, result_json
 from tradepit.gateway.drafts import Answer, check_key, problem_answer, visible
+from tradepit.gateway.plain import PlainMessage
 from tradepit.gateway.problems import (
     UNDECODABLE,
     Problem,
@@ -49,6 +50,8 @@ ORDER_ENTRY_PATHS: Final = frozenset({"/ws", "/api/v1/ws"})
 TRADES_PATHS: Final = frozenset({"/ws/trades", "/api/v1/ws/trades"})
 KINDS: Final = ("trades", "bbo", "book")
 
+_CREATED: Final = 201
+_PLACED: Final = b'{"id":%b,"op":"place","sequence":%d,"status":201,"order":%b}'
 _FORWARDED: Final = frozenset({b"sec-websocket-key", b"sec-websocket-version", b"host"})
 _logger: Final = logging.getLogger("tradepit.picows")
 _logger.setLevel(logging.WARNING)
@@ -67,6 +70,9 @@ class Reply:
     def __call__(self, answer: Answer) -> None:
         session = self.session
         session.in_flight -= 1
+        if answer.status == _CREATED and not answer.is_replay and self.op == "place":
+            session.send(text_frame(_PLACED % (self.id, answer.sequence, answer.body)))
+            return
         sequence = f',"sequence":{answer.sequence}' if answer.sequence else ""
         head = f'"op":{json_text(self.op)}{sequence},'
         session.send(
@@ -167,6 +173,8 @@ class Session(WSListener):
 
     def on_message(self, payload: bytes) -> None:
         """One whole message from the client."""
+        if self._take_plain(payload):
+            return
         try:
             message = decode_socket_message(payload)
         except UNDECODABLE as error:
@@ -185,6 +193,21 @@ class Session(WSListener):
                 raise refused("invalid_field", f"op {op!r} is not known", field="op")
         except Refused as error:
             self._refuse(id_text, op, error.problem)
+
+    def _take_plain(self, payload: bytes) -> bool:
+        """Take an ordinary order; False, and nothing done, for any other message."""
+        desk = self._sockets.desk
+        config = desk.config
+        if not config.hot_path or self.in_flight >= config.socket_in_flight_max:
+            return False
+        found = desk.node.replica.plain_message(payload)
+        if found is None:
+            return False
+        record, client_id, id_text = found
+        self.in_flight += 1
+        draft = PlainMessage(desk.market, record, client_id, payload)
+        desk.submit(draft, Reply(self, id_text, "place"))
+        return True
 
     def _refuse(self, id_text: bytes, op: str, problem: Problem) -> None:
         self.in_flight += 1

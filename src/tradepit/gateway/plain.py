@@ -1,0 +1,92 @@
+"""Drafts of ordinary orders, which the native module reads straight from a client's bytes.
+
+It recognises what is plainly in order and nothing else (`crates/core/src/plain.rs`). Whatever the
+engine then answers but an acceptance is told the long way: the same bytes become a `PlaceDraft`.
+"""
+
+from __future__ import annotations
+
+from tradepit.gateway.drafts import (
+    Answer,
+    Draft,
+    Market,
+    PlaceDraft,
+    is_accepted,
+    problem_answer,
+)
+from tradepit.gateway.problems import Refused
+from tradepit.gateway.shapes import decode_place, decode_socket_message
+
+
+class PlainDraft(Draft):
+    """An order whose record is made already."""
+
+    __slots__ = ("data", "whole")
+
+    def __init__(self, market: Market, record: bytes, client_id: str, data: bytes) -> None:
+        self.market = market
+        self.records = record
+        self.texts = b""
+        self.count = 1
+        self.speaker = client_id
+        self.is_urgent = False
+        self.data = data
+        self.whole: PlaceDraft | None = None
+
+    def read(self) -> PlaceDraft:
+        """Read the same bytes the long way."""
+        raise NotImplementedError
+
+    def redraft(self) -> None:
+        self.whole = whole = self.read()
+        self.records, self.texts, self.count = whole.records, whole.texts, whole.count
+
+    def answer(self, events: bytes, start: int, stop: int, sequence: int) -> Answer:
+        if self.whole is None:
+            if is_accepted(events, start, stop):
+                body = self.market.renderer.order_at(sequence, sequence)
+                if body is not None:
+                    return Answer(201, body, sequence)
+            try:
+                self.whole = self.read()
+            except Refused as error:
+                return problem_answer(error.problem)
+        return self.whole.answer(events, start, stop, sequence)
+
+
+class PlainRequest(PlainDraft):
+    """An order from an HTTP request."""
+
+    __slots__ = ("body_start", "key_start")
+
+    def __init__(
+        self,
+        market: Market,
+        record: bytes,
+        client_id: str,
+        data: bytes,
+        *,
+        key_start: int,
+        body_start: int,
+    ) -> None:
+        super().__init__(market, record, client_id, data)
+        self.key_start = key_start
+        self.body_start = body_start
+
+    def read(self) -> PlaceDraft:
+        data = self.data
+        key = None
+        if self.key_start:
+            key = data[self.key_start : data.index(b"\r", self.key_start)]
+        return PlaceDraft(self.market, decode_place(data[self.body_start :]), key)
+
+
+class PlainMessage(PlainDraft):
+    """An order from a socket message."""
+
+    __slots__ = ()
+
+    def read(self) -> PlaceDraft:
+        message = decode_socket_message(self.data)
+        key = message.idempotency_key
+        return PlaceDraft(self.market, message, None if key is None else key.encode())
