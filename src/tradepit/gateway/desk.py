@@ -90,11 +90,7 @@ class Desk:
         found = self.node.replica.plain_request(data, host)
         if found is None:
             return False
-        record, client_id, key_start, body_start = found
-        draft = PlainRequest(
-            self.market, record, client_id, data, key_start=key_start, body_start=body_start
-        )
-        _Single(self, draft, reply()).submit()
+        _Single(self, PlainRequest(self.market, found, data), reply()).submit()
         return True
 
     def cancel(

@@ -6,6 +6,8 @@ engine then answers but an acceptance is told the long way: the same bytes becom
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from tradepit.gateway.drafts import (
     Answer,
     Draft,
@@ -17,19 +19,23 @@ from tradepit.gateway.drafts import (
 from tradepit.gateway.problems import Refused
 from tradepit.gateway.shapes import decode_place, decode_socket_message
 
+Found = TypeVar("Found", tuple[bytes, str, int, int], tuple[bytes, str, bytes])
+"""What the native module found: record and account id first."""
 
-class PlainDraft(Draft):
+
+class PlainDraft(Draft, Generic[Found]):
     """An order whose record is made already."""
 
-    __slots__ = ("data", "whole")
+    __slots__ = ("data", "found", "whole")
 
-    def __init__(self, market: Market, record: bytes, client_id: str, data: bytes) -> None:
+    def __init__(self, market: Market, found: Found, data: bytes) -> None:
         self.market = market
-        self.records = record
+        self.records = found[0]
         self.texts = b""
         self.count = 1
-        self.speaker = client_id
+        self.speaker = found[1]
         self.is_urgent = False
+        self.found: Found = found
         self.data = data
         self.whole: PlaceDraft | None = None
 
@@ -54,34 +60,18 @@ class PlainDraft(Draft):
         return self.whole.answer(events, start, stop, sequence)
 
 
-class PlainRequest(PlainDraft):
+class PlainRequest(PlainDraft[tuple[bytes, str, int, int]]):
     """An order from an HTTP request."""
 
-    __slots__ = ("body_start", "key_start")
-
-    def __init__(
-        self,
-        market: Market,
-        record: bytes,
-        client_id: str,
-        data: bytes,
-        *,
-        key_start: int,
-        body_start: int,
-    ) -> None:
-        super().__init__(market, record, client_id, data)
-        self.key_start = key_start
-        self.body_start = body_start
+    __slots__ = ()
 
     def read(self) -> PlaceDraft:
-        data = self.data
-        key = None
-        if self.key_start:
-            key = data[self.key_start : data.index(b"\r", self.key_start)]
-        return PlaceDraft(self.market, decode_place(data[self.body_start :]), key)
+        data, (_, _, key_start, body_start) = self.data, self.found
+        key = data[key_start : data.index(b"\r", key_start)] if key_start else None
+        return PlaceDraft(self.market, decode_place(data[body_start:]), key)
 
 
-class PlainMessage(PlainDraft):
+class PlainMessage(PlainDraft[tuple[bytes, str, bytes]]):
     """An order from a socket message."""
 
     __slots__ = ()

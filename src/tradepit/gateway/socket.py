@@ -71,11 +71,11 @@ class Reply:
         session = self.session
         session.in_flight -= 1
         if answer.status == _CREATED and not answer.is_replay and self.op == "place":
-            session.send(text_frame(_PLACED % (self.id, answer.sequence, answer.body)))
+            session.send_soon(text_frame(_PLACED % (self.id, answer.sequence, answer.body)))
             return
         sequence = f',"sequence":{answer.sequence}' if answer.sequence else ""
         head = f'"op":{json_text(self.op)}{sequence},'
-        session.send(
+        session.send_soon(
             text_frame(b'{"id":%b,%b%b' % (self.id, head.encode(), result_json(answer)[1:]))
         )
 
@@ -89,6 +89,7 @@ class Session(WSListener):
         self._wire: asyncio.Transport | None = None
         self._socket: WSTransport | None = None
         self._parts: list[bytes] = []
+        self._answers: list[bytes] = []
         self.in_flight = 0
         self.names: dict[Name, None] = {}
         self.star_kinds: set[str] = set()
@@ -138,8 +139,22 @@ class Session(WSListener):
 
     # Writing
 
+    def send_soon(self, frame: bytes) -> None:
+        """Write an answer in this turn of the loop, together with the others of the turn."""
+        if not self._answers:
+            self._sockets.send_soon(self)
+        self._answers.append(frame)
+
+    def send_answers(self) -> None:
+        """Write the answers of this turn."""
+        if self._answers:
+            self.send(b"")
+
     def send(self, frames: bytes) -> None:
         """Write frames, unless the consumer has fallen too far behind."""
+        if self._answers:
+            frames = b"".join(self._answers) + frames
+            self._answers.clear()
         wire = self._wire
         if wire is None or self.closing_since or wire.is_closing():
             return
@@ -155,6 +170,7 @@ class Session(WSListener):
 
     def close(self, code: int, reason: str) -> None:
         """Say why, then close once what was written before is taken."""
+        self.send_answers()
         if self._socket is None or self._wire is None or self.closing_since:
             return
         self.closing_since = self._sockets.now_s
@@ -203,10 +219,9 @@ class Session(WSListener):
         found = desk.node.replica.plain_message(payload)
         if found is None:
             return False
-        record, client_id, id_text = found
         self.in_flight += 1
-        draft = PlainMessage(desk.market, record, client_id, payload)
-        desk.submit(draft, Reply(self, id_text, "place"))
+        draft = PlainMessage(desk.market, found, payload)
+        desk.submit(draft, Reply(self, found[2], "place"))
         return True
 
     def _refuse(self, id_text: bytes, op: str, problem: Problem) -> None:
@@ -267,6 +282,7 @@ class Sockets:
         self._protocols: set[Any] = set()
         self._is_flush_due = False
         self._flushed_at = 0.0
+        self._answered: list[Session] = []
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -317,6 +333,18 @@ class Sockets:
         self._sessions.pop(session, None)
         for name in session.names:
             self.channels.unsubscribe(session, name, self.now_s)
+
+    def send_soon(self, session: Session) -> None:
+        """A session has answers: it writes them when this turn of the loop is over. A frame
+        answers several commands of a socket, and one write is one system call."""
+        if not self._answered:
+            asyncio.get_running_loop().call_soon(self._send_answers)
+        self._answered.append(session)
+
+    def _send_answers(self) -> None:
+        answered, self._answered = self._answered, []
+        for session in answered:
+            session.send_answers()
 
     # Channels
 
