@@ -70,7 +70,6 @@ def check_lists(replica: Replica, fold: Fold) -> None:
             assert trades_page == expected_trades[5:8]
 
 
-@pytest.mark.xfail(reason="order_at shows the accepted total after a decrement in the same command")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_order_can_be_read_as_its_own_commands_left_it(seed: int) -> None:
     """What a repeated command is answered with: the order right after the original."""

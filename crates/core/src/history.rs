@@ -10,15 +10,13 @@ use crate::snapshot::{Read, Sink, Source};
 use crate::wire::*;
 use std::collections::VecDeque;
 
-/// What a command made of an order, for repeating its answer.
+/// What a command made of an order beside fills, for repeating answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     pub sequence: u64,
     pub price: i64,
     pub quantity: i64,
-    pub leaves: i64,
     pub time_ns: i64,
-    pub status: u8,
 }
 
 /// An order as its owner sees it.
@@ -46,11 +44,11 @@ pub struct OrderView {
     /// As the placing command's answer showed it.
     pub first_price: i64,
     pub first_quantity: i64,
-    pub first_leaves: i64,
-    pub first_status: u8,
     pub text: Option<Box<str>>,
-    /// After each replace.
-    pub replaces: Vec<Change>,
+    /// After each replace and each reduction.
+    pub changes: Vec<Change>,
+    /// Sequence of the command that cancelled or expired it; 0 = none did.
+    pub closed_sequence: u64,
     pub(crate) last_fill: u64,
     pub(crate) previous_of_account: u64,
 }
@@ -86,18 +84,16 @@ pub struct Fill {
 }
 
 impl OrderView {
-    /// What the last command up to this sequence, placing or replacing, made of the order.
+    /// What the last command up to this sequence made of the order, beside fills.
     fn change_before(&self, sequence: u64) -> Change {
         let placed = Change {
             sequence: self.id,
             price: self.first_price,
             quantity: self.first_quantity,
-            leaves: self.first_leaves,
             time_ns: self.created_at,
-            status: self.first_status,
         };
-        let replaced = self.replaces.iter().rev().find(|change| change.sequence <= sequence);
-        replaced.copied().unwrap_or(placed)
+        let changed = self.changes.iter().rev().find(|change| change.sequence <= sequence);
+        changed.copied().unwrap_or(placed)
     }
 }
 
@@ -184,8 +180,6 @@ impl History {
             updated_at: e.time_ns,
             first_price: e.price,
             first_quantity: e.quantity,
-            first_leaves: e.leaves,
-            first_status: e.status,
             text: text.map(Into::into),
             previous_of_account,
             ..OrderView::default()
@@ -198,13 +192,11 @@ impl History {
             order.leaves = e.quantity - order.filled;
             order.quantity = e.quantity;
             order.updated_at = e.time_ns;
-            order.replaces.push(Change {
+            order.changes.push(Change {
                 sequence: e.sequence,
                 price: e.price,
                 quantity: e.quantity,
-                leaves: e.leaves,
                 time_ns: e.time_ns,
-                status: e.status,
             });
         }
     }
@@ -262,6 +254,7 @@ impl History {
         if let Some(order) = self.order_mut(e.order_id) {
             order.status = e.status;
             order.close_reason = e.reason as u8;
+            order.closed_sequence = e.sequence;
             order.leaves = 0;
             order.updated_at = e.time_ns;
         }
@@ -272,6 +265,15 @@ impl History {
             order.quantity = e.quantity;
             order.leaves = e.leaves;
             order.updated_at = e.time_ns;
+            match order.changes.last_mut() {
+                Some(last) if last.sequence == e.sequence => last.quantity = e.quantity,
+                _ => order.changes.push(Change {
+                    sequence: e.sequence,
+                    price: e.price,
+                    quantity: e.quantity,
+                    time_ns: e.time_ns,
+                }),
+            }
         }
     }
 
@@ -293,30 +295,34 @@ impl History {
         self.order_index(id).map(|index| &self.orders[index])
     }
 
-    /// The order right after this sequence, as the command's answer showed it.
+    /// The order right after this sequence; `None` when fills of it are forgotten.
     pub fn order_at(&self, id: u64, sequence: u64) -> Option<OrderView> {
         let mut order = self.order(id)?.clone();
         if sequence < id {
             return None;
         }
-        let change = order.change_before(sequence);
-        if change.sequence < sequence {
-            // Nothing repeats an answer in between but a cancel, which is the end of the order.
+        if order.closed_sequence != 0 && sequence >= order.closed_sequence {
             return Some(order);
         }
+        let remembered: i64 = self.fills(id).map(|fill| fill.trade.quantity).sum();
+        if remembered != order.filled {
+            return None;
+        }
+        let change = order.change_before(sequence);
         (order.filled, order.filled_value) = (0, 0);
+        (order.price, order.quantity) = (change.price, change.quantity);
+        (order.updated_at, order.close_reason) = (change.time_ns, 0);
         for fill in self.fills(id).filter(|fill| fill.trade.sequence <= sequence) {
             order.filled += fill.trade.quantity;
             order.filled_value += i128::from(fill.trade.price) * i128::from(fill.trade.quantity);
+            order.updated_at = order.updated_at.max(fill.trade.time_ns);
         }
-        (order.price, order.quantity, order.leaves) =
-            (change.price, change.quantity, change.leaves);
-        (order.status, order.updated_at) = (change.status, change.time_ns);
-        let ended = change.status == OrderStatus::Cancelled as u8
-            || change.status == OrderStatus::Expired as u8;
-        if !ended {
-            order.close_reason = 0;
-        }
+        order.leaves = order.quantity - order.filled;
+        order.status = match (order.leaves, order.filled) {
+            (0, _) => OrderStatus::Filled,
+            (_, 0) => OrderStatus::New,
+            _ => OrderStatus::PartiallyFilled,
+        } as u8;
         Some(order)
     }
 
@@ -449,7 +455,7 @@ impl History {
 }
 
 fn write_order(sink: &mut impl Sink, o: &OrderView) {
-    for v in [o.id, o.last_fill, o.previous_of_account] {
+    for v in [o.id, o.last_fill, o.previous_of_account, o.closed_sequence] {
         sink.u64(v);
     }
     sink.u32(o.account);
@@ -462,7 +468,6 @@ fn write_order(sink: &mut impl Sink, o: &OrderView) {
         o.options,
         o.status,
         o.close_reason,
-        o.first_status,
     ]);
     for v in [
         o.price,
@@ -474,20 +479,18 @@ fn write_order(sink: &mut impl Sink, o: &OrderView) {
         o.updated_at,
         o.first_price,
         o.first_quantity,
-        o.first_leaves,
     ] {
         sink.i64(v);
     }
     sink.i128(o.filled_value);
     sink.u8(u8::from(o.text.is_some()));
     sink.text(o.text.as_deref().unwrap_or(""));
-    sink.u32(o.replaces.len() as u32);
-    for change in &o.replaces {
+    sink.u32(o.changes.len() as u32);
+    for change in &o.changes {
         sink.u64(change.sequence);
-        for v in [change.price, change.quantity, change.leaves, change.time_ns] {
+        for v in [change.price, change.quantity, change.time_ns] {
             sink.i64(v);
         }
-        sink.u8(change.status);
     }
 }
 
@@ -496,6 +499,7 @@ fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
         id: source.u64()?,
         last_fill: source.u64()?,
         previous_of_account: source.u64()?,
+        closed_sequence: source.u64()?,
         account: source.u32()?,
         instrument: source.u32()?,
         side: source.u8()?,
@@ -505,7 +509,6 @@ fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
         options: source.u8()?,
         status: source.u8()?,
         close_reason: source.u8()?,
-        first_status: source.u8()?,
         price: source.i64()?,
         quantity: source.i64()?,
         leaves: source.i64()?,
@@ -515,7 +518,6 @@ fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
         updated_at: source.i64()?,
         first_price: source.i64()?,
         first_quantity: source.i64()?,
-        first_leaves: source.i64()?,
         filled_value: source.i128()?,
         ..OrderView::default()
     };
@@ -523,13 +525,11 @@ fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
     let text = source.text()?;
     order.text = has_text.then(|| text.into());
     for _ in 0..source.u32()? {
-        order.replaces.push(Change {
+        order.changes.push(Change {
             sequence: source.u64()?,
             price: source.i64()?,
             quantity: source.i64()?,
-            leaves: source.i64()?,
             time_ns: source.i64()?,
-            status: source.u8()?,
         });
     }
     Ok(order)
