@@ -193,10 +193,10 @@ class Session(WSListener):
             return
         try:
             message = decode_socket_message(payload)
+            id_text = own_id(message)
         except UNDECODABLE as error:
             self._refuse(b"null", "", decoding_problem(error))
             return
-        id_text = b"null" if message.id is msgspec.UNSET else bytes(message.id)
         op = message.op
         try:
             if op in ("place", "cancel", "replace", "mass_cancel"):
@@ -253,6 +253,16 @@ class Session(WSListener):
         if message.id is not msgspec.UNSET:
             text = f',"op":"{message.op}","channel":{json_text(channel)},"status":200}}'
             self.send(text_frame(b'{"id":%b' % id_text + text.encode()))
+
+
+def own_id(message: SocketMessage) -> bytes:
+    """Return the JSON of a message's id, to be echoed; raises UnicodeDecodeError when it is not
+    UTF-8, which raw JSON need not be."""
+    if message.id is msgspec.UNSET:
+        return b"null"
+    json = bytes(message.id)
+    json.decode()
+    return json
 
 
 class TradesSession(Session):
