@@ -4,7 +4,8 @@ The model is harsher than most file systems, and allows what POSIX allows:
 
 - the operations on a directory since it was last synced survive up to any point, in order;
 - the writes to a file since it was last synced survive, vanish, survive in part, or leave zeros or
-  junk where they went, each file for itself, whatever the order between files was;
+  junk where they would have changed something, each file for itself, whatever the order between
+  files was;
 - a file's data and its name are separate: syncing the one says nothing about the other.
 """
 
@@ -34,6 +35,13 @@ class File:
             self.durable = _written(self.durable, offset, data)
         self.pending = []
 
+    def extend(self, size: int) -> None:
+        """Zeros behind the end, up to a size."""
+        ends = [offset + len(data) for offset, data in self.pending]
+        length = max([len(self.durable), *ends])
+        if size > length:
+            self.pending.append((length, bytes(size - length)))
+
     def forget(self) -> None:
         """A sync failed, and the kernel takes the pages for clean."""
         self.pending = []
@@ -45,15 +53,23 @@ class File:
         for offset, data in self.pending:
             half = len(data) // 2
             junk = random.Random(offset).randbytes(len(data))
+            old = before[offset : offset + len(data)].ljust(len(data), b"\0")
             found += [
                 _written(before, offset, data),
                 _written(before, offset, data[:half]),
-                _written(before, offset, bytes(len(data))),
-                _written(before, offset, data[:half] + junk[half:]),
+                _written(before, offset, _torn(old, data, bytes(len(data)))),
+                _written(before, offset, data[:half] + _torn(old, data, junk)[half:]),
                 _written(self.durable, offset, data),
             ]
             before = _written(before, offset, data)
         return list(dict.fromkeys(found))
+
+
+def _torn(old: bytes, new: bytes, junk: bytes) -> bytes:
+    """Junk, but where the write changes nothing: a sector that is overwritten with what it holds
+    holds that whether or not the write arrives."""
+    triples = zip(old, new, junk, strict=True)
+    return bytes(after if before == after else other for before, after, other in triples)
 
 
 def _written(content: bytes, offset: int, data: bytes) -> bytes:
@@ -66,6 +82,11 @@ class Image(NamedTuple):
 
     files: dict[str, bytes]
     directories: list[str]
+
+    def moved(self, root: str, target: str) -> Image:
+        """The same image below another directory."""
+        files = {name.replace(root, target, 1): data for name, data in self.files.items()}
+        return Image(files, [name.replace(root, target, 1) for name in self.directories])
 
     def write(self, root: Path, replace: str) -> None:
         """Lay the image out under `root`, which stands for the directory named `replace`."""
@@ -91,6 +112,14 @@ class PowerLoss:
         self._created: dict[int, File] = {}
         self._directories: set[str] = {root}
 
+    def adopt(self, image: Image) -> None:
+        """Begin with the files of an image, all of them durable."""
+        for directory in image.directories:
+            self._directories.add(directory)
+            self._durable.setdefault(directory, {})
+        for name, data in image.files.items():
+            self._live[name] = self._durable[str(Path(name).parent)][name] = File(data)
+
     def follow(self, call: Call) -> None:
         """Take one call into account, as done."""
         match call.kind:
@@ -101,8 +130,7 @@ class PowerLoss:
             case "write":
                 self._live[call.path].pending.append((call.offset, call.data))
             case "allocate":
-                file = self._live[call.path]
-                file.pending.append((0, file.durable.ljust(call.offset, b"\0")))
+                self._live[call.path].extend(call.offset)
             case "sync":
                 self._live[call.path].sync()
             case "failed_sync":

@@ -15,7 +15,8 @@ class Call(NamedTuple):
     """One call of the journal on its disk, in order."""
 
     kind: str
-    """create, write, allocate, sync, rename, remove, make_directory, sync_directory, or `note`."""
+    """create, write, allocate, sync, failed_sync, rename, remove, make_directory, sync_directory,
+    or `note`."""
     path: str
     target: str = ""
     """rename: the new name."""
@@ -38,7 +39,12 @@ class RecordingDisk(Disk):
         """Hook for disks that fail."""
 
     def _record(self, call: Call) -> None:
-        self.before(call.kind)
+        try:
+            self.before(call.kind)
+        except OSError:
+            if call.kind == "sync":
+                self.calls.append(call._replace(kind="failed_sync"))
+            raise
         self.calls.append(call)
 
     def create(self, path: Path) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.simulation.crash_images import PowerLoss, cut
+from tests.simulation.crash_images import Image, PowerLoss, cut
 from tests.simulation.disks import Call, FaultyDisk, RecordingDisk
 from tests.simulation.recovering import OPTIONS, problems, recover
 from tests.unit.journal.reference import Driver, group_of, reference_scan
@@ -185,6 +185,40 @@ def problem_after_restart(
             return next(filter(None, (each.lacks(served, 0) for each in found)), "")
         loss.follow(call)
     raise AssertionError("the second run served nothing")
+
+
+def test_a_torn_frame_does_not_come_back_when_its_zeros_were_never_synced(tmp_path):
+    """The power goes in the middle of a frame; the first recovery cannot sync its zeros; the second
+    reads them from the cache. The next frame goes to another segment, so nothing covers the torn
+    one; still it must not show again."""
+    root = tmp_path / "run"
+    root.mkdir()
+    long = [group_of(number, size=2) for number in (6, 8, 10)]
+    expected = [group.records for group in [*GROUPS[:5], *long]]
+    run_journal(root, GROUPS[:5], RecordingDisk())
+    segment = DataDirectory(root).segment(1)
+    end = scan_journal(DataDirectory(root)).end.offset
+    data = bytearray(segment.read_bytes())
+    data[end : end + 40] = b"torn" * 10
+    segment.write_bytes(data)
+    files = {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    found = Image(files, [str(root), str(root / "journal")])
+
+    failing, second = FaultyDisk("sync", at=1), RecordingDisk()
+    with pytest.raises(JournalError):
+        run_journal(root, [], failing)
+    run_journal(root, long, second)
+    careless = [call for call in second.calls if call.kind != "write" or call.data.strip(b"\0")]
+    for calls, is_sound in ((second.calls, True), (careless, False)):
+        loss = PowerLoss(str(root))
+        loss.adopt(found)
+        for call in [*failing.calls, *calls]:
+            if call.kind != "note":
+                loss.follow(call)
+        scratch = tmp_path / "image"
+        outcomes = [recover(image, str(root), scratch, expected) for image in loss.images(12)]
+        problems_found = [each.lacks(11, 0) for each in outcomes if each.lacks(11, 0)]
+        assert (not problems_found) is is_sound, problems_found
 
 
 @pytest.mark.parametrize("kind", ["write", "sync", "sync_directory", "rename", "allocate"])

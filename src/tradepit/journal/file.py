@@ -29,6 +29,7 @@ from tradepit.journal.mark import Mark, MarkFile, new_mark
 from tradepit.journal.port import DurableFrame, Group, JournalFailed
 from tradepit.journal.scan import Tail
 from tradepit.journal.segments import (
+    FRAME_BYTES_MAX,
     DiskFull,
     JournalOptions,
     Segment,
@@ -333,7 +334,12 @@ def _create(
 
 
 def _repair(directory: DataDirectory, tail: Tail, disk: Disk) -> tuple[MarkFile, Segment]:
-    """Write the tail beyond the mark anew, zero what a torn write left, sync, move the mark."""
+    """Write the tail beyond the mark anew, zero what a torn write may have left, sync, move the
+    mark.
+
+    Zeros are written even where zeros are read: an earlier recovery may have written them to the
+    cache and failed to sync, and then a torn frame still lies on the disk.
+    """
     mark = MarkFile.open(directory.mark, disk)
     known = tail.mark.place
     active = -1
@@ -344,7 +350,7 @@ def _repair(directory: DataDirectory, tail: Tail, disk: Disk) -> tuple[MarkFile,
         active = disk.open(directory.segment(segment))
         disk.write(active, os.pread(active, end - start, start), start)
         if segment == tail.end.segment:
-            disk.write(active, bytes(tail.junk_bytes), end)
+            disk.write(active, bytes(_torn_bytes_max(active, tail)), end)
         disk.sync_data(active)
         if segment != tail.end.segment:
             disk.close(active)
@@ -352,3 +358,9 @@ def _repair(directory: DataDirectory, tail: Tail, disk: Disk) -> tuple[MarkFile,
     mark.write(Mark(mark.mark.generation, mark.mark.partition, tail.end))
     mark.sync()
     return mark, Segment(active, os.fstat(active).st_size)
+
+
+def _torn_bytes_max(descriptor: int, tail: Tail) -> int:
+    """How far behind the end the junk of one torn frame can reach."""
+    left = os.fstat(descriptor).st_size - tail.end.offset
+    return min(left, max(FRAME_BYTES_MAX, tail.junk_bytes))

@@ -40,6 +40,9 @@ WINDOW_BYTES: Final = 8 << 20
 FRAME_BYTES_MAX: Final = 64 << 20
 """A longer frame is damage (the native scanner's bound)."""
 
+SCHEMA_VERSION_MAX: Final = 255
+"""A frame beyond all witnesses with a higher version is junk of a torn write."""
+
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all."""
 
@@ -331,7 +334,7 @@ class _Scanner:
         if not is_last:
             raise JournalDamaged(place, f"{_REASONS[problem]}, and a later segment exists")
         header = FrameHeader(*FRAME_HEADER.unpack_from(rest.ljust(FRAME_HEADER_BYTES, b"\0")))
-        if problem == "version" and header.schema_version:
+        if problem == "version" and 0 < header.schema_version <= SCHEMA_VERSION_MAX:
             raise JournalDamaged(
                 place,
                 f"the frame is of schema version {header.schema_version}, this program reads "

@@ -13,7 +13,7 @@ from tradepit.journal.file import open_journal
 from tradepit.journal.layout import DataDirectory
 from tradepit.journal.lock import DirectoryLock
 from tradepit.journal.scan import Progress
-from tradepit.journal.segments import JournalOptions
+from tradepit.journal.segments import DiskFull, JournalOptions
 from tradepit.node.definitions import DefinitionRefused, MarketDefinition, opening_commands
 from tradepit.node.node import Node, NodeState
 from tradepit.node.queue import Limits
@@ -116,7 +116,7 @@ async def _define(node: Node, options: NodeOptions) -> None:
             batch.records, batch.texts, len(batch.changes), urgent=len(batch.changes) == 1
         )
         if outcome.failure is not None:
-            raise DefinitionRefused(f"the journal could not be written: {node.failure}")
+            raise node.failure or DiskFull("the disk is full: no space to start in")
         refused += batch.refusals(outcome.first_sequence, outcome.events)
     if refused:
         raise DefinitionRefused("the market does not take: " + "; ".join(refused))
