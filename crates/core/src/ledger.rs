@@ -342,4 +342,44 @@ mod tests {
             (0, 0, 20, 4)
         );
     }
+
+    #[test]
+    fn a_withdrawal_takes_lots_at_cost_and_realises_nothing() {
+        let mut position = Position { net: 3, cost: 100, ..Position::default() };
+        position.withdraw(1);
+        assert_eq!((position.net, position.cost, position.realised), (2, 67, 0));
+        position.withdraw(5);
+        assert_eq!((position.net, position.cost, position.realised), (0, 0, 0));
+        let mut short = Position { net: -3, cost: -100, ..Position::default() };
+        short.withdraw(2);
+        assert_eq!((short.net, short.cost), (-3, -100));
+    }
+
+    #[test]
+    fn closing_part_of_a_position_beyond_64_bits_of_cost_is_exact() {
+        let cost = (1i128 << 80) + 12_345;
+        let mut position = Position { net: 7, cost, ..Position::default() };
+        position.fill(-3, 1);
+        let removed = cost * 3 / 7;
+        assert_eq!(
+            (position.net, position.cost, position.realised),
+            (4, cost - removed, 3 - removed)
+        );
+        let mut small = Position { net: 7, cost: 100, ..Position::default() };
+        small.fill(-3, 20);
+        assert_eq!((small.net, small.cost, small.realised), (4, 100 - 42, 60 - 42));
+    }
+
+    #[test]
+    fn a_flat_position_opens_on_either_side() {
+        let mut position = Position::default();
+        position.fill(-5, 10);
+        assert_eq!((position.net, position.cost, position.realised), (-5, -50, 0));
+        position.fill(-5, 20);
+        assert_eq!((position.net, position.cost, position.realised), (-10, -150, 0));
+        position.fill(10, 5);
+        assert_eq!((position.net, position.cost, position.realised), (0, 0, 100));
+        position.fill(5, 10);
+        assert_eq!((position.net, position.cost, position.realised), (5, 50, 100));
+    }
 }
