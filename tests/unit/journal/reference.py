@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tradepit.domain import commands
 from tradepit.journal.disk import Disk
 from tradepit.journal.file import FileJournal, open_journal
+from tradepit.journal.frame import frame_bytes
 from tradepit.journal.layout import DataDirectory
 from tradepit.journal.mark import Mark, MarkFile
 from tradepit.journal.port import DurableFrame, Group, JournalFailed
@@ -100,7 +101,7 @@ class Driver:
 
     async def submit(self, group: Group, *, urgent: bool = False) -> bool:
         """Whether the group became durable; False when the journal failed or is full."""
-        size = 64 + len(group.records) + len(group.texts) + 8
+        size = frame_bytes(group.commands, len(group.texts))
         while self.journal.space(urgent=urgent) < size:
             if self.journal.is_full or self.failures:
                 return False
