@@ -17,6 +17,7 @@ from tradepit.gateway.access import require_loopback
 from tradepit.gateway.app import Door, build_app
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.gateway import SWEEP_SECONDS, Gateway
+from tradepit.gateway.listener import Listener
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.protocol import OrderEntryProtocol
 
@@ -47,7 +48,7 @@ class GatewayServer:
         self._state = ServerState()
         gateway.connections = cast("set[Any]", self._state.connections)
         self._listener = listener
-        self._server: asyncio.Server | None = None
+        self._acceptor: Listener | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -76,14 +77,14 @@ class GatewayServer:
             made = protocol(config=config, server_state=self._state, app_state={}, _loop=loop)
             return cast(asyncio.Protocol, made)
 
-        self._server = await loop.create_server(connection, sock=self._listener, backlog=BACKLOG)
+        self._acceptor = Listener(self._listener, connection, BACKLOG)
         self._sweeper = loop.create_task(self._sweep())
 
     async def stop(self) -> None:
         """Take no more connections, let answers on their way go out, close the rest."""
-        if self._server is None or self._sweeper is None:
+        if self._acceptor is None or self._sweeper is None:
             return
-        self._server.close()
+        self._acceptor.close()
         self._sweeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._sweeper
@@ -99,8 +100,6 @@ class GatewayServer:
                     await closed.wait()
         for connection in list(connections):
             cast(Any, connection).transport.abort()
-        await self._server.wait_closed()
-        self._listener.close()
 
     async def _sweep(self) -> None:
         while True:
