@@ -10,6 +10,7 @@ import uvloop
 from tradepit.gateway.listener import Listener
 
 CLIENTS = 100
+WAIT_SECONDS = 10.0
 TURNS_MAX = 20
 """One connection per turn, as the loop's own server takes them, would need a hundred."""
 
@@ -17,6 +18,7 @@ TURNS_MAX = 20
 async def turns_until_taken() -> int:
     made: list[asyncio.Protocol] = []
     closed: list[asyncio.Protocol] = []
+    all_closed = asyncio.Event()
 
     class Client(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -25,6 +27,8 @@ async def turns_until_taken() -> int:
 
         def connection_lost(self, error: Exception | None) -> None:
             closed.append(self)
+            if len(closed) == CLIENTS:
+                all_closed.set()
 
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
@@ -34,8 +38,7 @@ async def turns_until_taken() -> int:
     while len(made) < CLIENTS and turns < CLIENTS:
         await asyncio.sleep(0)
         turns += 1
-    while len(closed) < len(made):
-        await asyncio.sleep(0)
+    await asyncio.wait_for(all_closed.wait(), WAIT_SECONDS)
     listener.close()
     for client in clients:
         client.close()
