@@ -9,7 +9,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import engine, growth, machine, memory, python, replay, restart
+from bench import (
+    batch,
+    engine,
+    growth,
+    latency,
+    machine,
+    memory,
+    order_entry,
+    python,
+    replay,
+    restart,
+    sockets,
+)
 from bench.report import Report, show
 
 BENCHMARKS: dict[str, Callable[[int], Report]] = {
@@ -19,6 +31,10 @@ BENCHMARKS: dict[str, Callable[[int], Report]] = {
     "memory": memory.run,
     "restart": restart.run,
     "growth": growth.run,
+    "order_entry": order_entry.run,
+    "latency": latency.run,
+    "batch": batch.run,
+    "sockets": sockets.run,
 }
 ROUNDS = 5
 

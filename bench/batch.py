@@ -1,47 +1,38 @@
-"""`python -m bench.batch`: POST /orders/batch, one durable commit for many operations."""
+"""POST /orders/batch: one durable commit for many operations."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
-
-from bench.order_entry import COLUMNS, row, run_counted, show_first_refusal
+from bench.alone import alone
+from bench.order_entry import middle, no_errors, rate, refusals, row, run_counted
 from bench.programs import Load, running_node
-from bench.tables import show, show_place
+from bench.report import Report, at_least
 
-SIZES: Final = (100, 1_000)
-CONNECTIONS: Final = 4
-OPERATIONS_PER_SECOND_MIN: Final = 100_000
+SIZES = (100, 1_000)
+CONNECTIONS = 4
+SECONDS = 5.0
+PER_SECOND_MIN = 100_000
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="bench.batch", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
-    parser.add_argument("--connections", type=int, default=CONNECTIONS)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--directory", type=Path, help="on the disk to be measured")
-    options = parser.parse_args(arguments)
-    show_place()
-    rows, refused = [], []
-    with running_node(options.directory) as node:
-        for size in options.sizes:
-            load = Load(
-                entry="batch",
-                connections=options.connections,
-                operations=size,
-                seconds=options.seconds,
-            )
-            runs = [run_counted(load, node) for _ in range(options.rounds)]
-            rows.append(row(f"{size:,} operations, {options.connections} connections", runs, ""))
-            refused += runs
-    title = f"batches over HTTP; wanted: {OPERATIONS_PER_SECOND_MIN:,} operations/s"
-    columns = ["batch", "operations/s", *COLUMNS[2:-1], ""]
-    show(title, columns, rows)
-    show_first_refusal(refused)
+def run(rounds: int) -> Report:
+    """Batches of 100 and 1,000 orders over few connections."""
+    found = {}
+    with running_node() as node:
+        for size in SIZES:
+            load = Load("batch", CONNECTIONS, operations=size, seconds=SECONDS)
+            found[size] = [run_counted(load, node) for _ in range(rounds)]
+    everything = [run for runs in found.values() for run in runs]
+    return Report(
+        "batch",
+        "Order entry in batches over HTTP: operations",
+        [row(f"{size:,} operations, {CONNECTIONS} clients", found[size]) for size in SIZES],
+        [
+            at_least(f"operations in batches of {size:,}", middle(runs, rate), PER_SECOND_MIN, "/s")
+            for size, runs in found.items()
+        ]
+        + [no_errors(everything)],
+        refusals(everything),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    alone(run)

@@ -1,4 +1,4 @@
-"""`python -m bench.latency`: one order at a time on one connection, beside the disk's own sync.
+"""One order at a time on one connection, beside the disk's own sync.
 
 In turns: as many writes of a frame's size, each followed by fdatasync, into a file made like a
 journal segment on the same disk.
@@ -6,22 +6,22 @@ journal segment on the same disk.
 
 from __future__ import annotations
 
-import argparse
 import os
-import statistics
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from statistics import median
+from typing import NamedTuple
 
-from bench.order_entry import run_counted
+from bench.alone import alone
+from bench.order_entry import middle, no_errors, p99, refusals, run_counted
 from bench.programs import Load, Measured, running_node
-from bench.tables import middle, show, show_place
+from bench.report import Cell, Report, at_most
 from tradepit.journal.frame import frame_bytes
 from tradepit.journal.segments import SEGMENT_BYTES
 
-ABOVE_MS_MAX: Final = 0.3
-MS_PER_SECOND: Final = 1000.0
+SECONDS = 4.0
+ABOVE_MS_MAX = 0.3
+MS_PER_SECOND = 1000.0
 
 
 class Syncs(NamedTuple):
@@ -57,42 +57,38 @@ def _sync_times(descriptor: int, size: int, seconds: float) -> Syncs:
     return Syncs(*(times[int(len(times) * part)] for part in (0.5, 0.99, 0.999)))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="bench.latency", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--directory", type=Path, help="on the disk to be measured")
-    options = parser.parse_args(arguments)
-    show_place()
+def run(rounds: int) -> Report:
+    """One order at a time, beside write and fdatasync of its frame."""
     size = frame_bytes(1, 0)
     syncs: list[Syncs] = []
     orders: list[Measured] = []
-    with running_node(options.directory) as node:
-        for _ in range(options.rounds):
-            syncs.append(measure_syncs(node.data_dir, size=size, seconds=options.seconds))
-            orders.append(run_counted(Load(connections=1, seconds=options.seconds), node))
-    disk = [statistics.median(sync[index] for sync in syncs) for index in range(3)]
-    order = [middle(orders, of) for of in (_p50, _p99, _p999)]
-    rows = [
-        [f"write of {size} bytes and fdatasync", *(f"{value:.3f}" for value in disk)],
-        ["order, answered", *(f"{value:.3f}" for value in order)],
-        ["difference", *(f"{b - a:+.3f}" for a, b in zip(disk, order, strict=True))],
+    with running_node() as node:
+        for _ in range(rounds):
+            syncs.append(measure_syncs(node.data_dir, size=size, seconds=SECONDS))
+            orders.append(run_counted(Load(connections=1, seconds=SECONDS), node))
+    disk = Syncs(*(median(sync[index] for sync in syncs) for index in range(3)))
+    order = Syncs(
+        middle(orders, lambda run: run.p50_ms),
+        middle(orders, p99),
+        middle(orders, lambda run: run.p999_ms),
+    )
+    rows: list[dict[str, Cell]] = [
+        _row(f"write of {size} bytes and fdatasync", disk),
+        _row("order, answered", order),
     ]
-    title = f"one order at a time: median of {options.rounds} rounds; wanted: p50 +{ABOVE_MS_MAX}"
-    show(title, ["milliseconds", "p50", "p99", "p99.9"], rows)
+    above = order.p50 - disk.p50
+    return Report(
+        "latency",
+        "One order at a time on one connection",
+        rows,
+        [at_most("p50 above the disk's", above, ABOVE_MS_MAX, "ms"), no_errors(orders)],
+        refusals(orders),
+    )
 
 
-def _p50(run: Measured) -> float:
-    return run.p50_ms
-
-
-def _p99(run: Measured) -> float:
-    return run.p99_ms
-
-
-def _p999(run: Measured) -> float:
-    return run.p999_ms
+def _row(name: str, times: Syncs) -> dict[str, Cell]:
+    return {"what": name, "p50 ms": times.p50, "p99 ms": times.p99, "p99.9 ms": times.p999}
 
 
 if __name__ == "__main__":
-    main()
+    alone(run)

@@ -1,4 +1,4 @@
-"""`python -m bench.order_entry`: orders over HTTP beside nginx serving a constant, in turns.
+"""Orders over HTTP beside nginx serving a constant, in turns.
 
 Every order has a key of its own and one of 10,000 accounts, and is answered when it is durable and
 matched. The clients run on the same machine. Acceptance is counted twice: 201 answers, and the
@@ -7,31 +7,20 @@ journal's sequence.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import NamedTuple
 
+from bench.alone import alone
 from bench.programs import Load, Measured, Node, run_load, running_nginx, running_node
-from bench.tables import console, middle, show, show_place
+from bench.report import Cell, Report, Verdict, at_least, at_most
 
-CONNECTIONS: Final = (64, 256, 10_000)
-PER_SECOND_MIN: Final = 30_000
-P99_MS_MAX: Final = 10.0
-RATIO_MIN: Final = 0.35
-TRADED_MIN: Final = 0.3
-
-COLUMNS: Final = (
-    "server",
-    "requests/s",
-    "p50 ms",
-    "p99 ms",
-    "p99.9 ms",
-    "errors",
-    "served",
-    "trading",
-    "x nginx",
-)
+CONNECTIONS = (64, 256, 10_000)
+SECONDS = 5.0
+PER_SECOND_MIN = 30_000
+P99_MS_MAX = 10.0
+RATIO_MIN = 0.35
+TRADING_MIN = 0.3
 
 
 class CountsDiffer(Exception):
@@ -47,32 +36,53 @@ class Rounds(NamedTuple):
     @property
     def ratio(self) -> float:
         """Median of tradepit's rate over the median of nginx's."""
-        return middle(self.tradepit, _rate) / middle(self.nginx, _rate)
+        return middle(self.tradepit, rate) / middle(self.nginx, rate)
 
 
-def measure(connections: int, *, rounds: int, seconds: float, directory: Path | None) -> Rounds:
+def run(rounds: int) -> Report:
+    """Orders over HTTP at 64, 256 and 10,000 connections, nginx beside them."""
+    found = {connections: measure(connections, rounds=rounds) for connections in CONNECTIONS}
+    rows: list[dict[str, Cell]] = []
+    for connections, each in found.items():
+        rows.append(row(f"nginx, {connections:,} connections", each.nginx))
+        rows.append(row(f"tradepit, {connections:,}", each.tradepit) | {"x nginx": each.ratio})
+    few, many = found[CONNECTIONS[0]], found[CONNECTIONS[-1]]
+    everything = [run for each in found.values() for run in each.tradepit]
+    return Report(
+        "order_entry",
+        "Order entry over HTTP, durable and matched, clients on the same cores",
+        rows,
+        [
+            at_least("orders at 64 connections", middle(few.tradepit, rate), PER_SECOND_MIN, "/s"),
+            at_most("p99 at 64 connections", middle(few.tradepit, p99), P99_MS_MAX, "ms"),
+            at_least("share of nginx at 64 connections", few.ratio, RATIO_MIN, ""),
+            at_least("share of orders that trade at once", trading(everything), TRADING_MIN, ""),
+            at_least("connections served", served(many.tradepit), CONNECTIONS[-1], ""),
+            no_errors(everything),
+        ],
+        refusals(everything),
+    )
+
+
+def measure(connections: int, *, rounds: int) -> Rounds:
     """Run both in turns with so many connections."""
-    load = Load(connections=connections, seconds=seconds)
+    load = Load(connections=connections, seconds=SECONDS)
     found = Rounds([], [])
-    with running_node(directory) as node:
-        body = node.place(
-            client_id="acct-0", instrument="BTC-USD", side="buy", price="1.00", quantity="0.0001"
-        )
-        with running_nginx(len(body)) as nginx_port:
-            for _ in range(rounds):
-                found.nginx.append(run_load(load, nginx_port))
-                found.tradepit.append(run_counted(load, node))
+    with running_node() as node, running_nginx(len(_place(node))) as nginx_port:
+        for _ in range(rounds):
+            found.nginx.append(run_load(load, nginx_port))
+            found.tradepit.append(run_counted(load, node))
     return found
 
 
 def run_counted(load: Load, node: Node) -> Measured:
-    """Run clients against a node; their accepted orders must be what its journal grew by.
+    """Run clients against a node; its journal must grow by what they were told.
 
     Raises:
         CountsDiffer: an answer without an order, or an order without an answer.
     """
     # Market time has not stood still then, so the node adds no command of its own.
-    node.place(client_id="acct-0", instrument="BTC-USD", side="buy", price="1", quantity="0.0001")
+    _place(node)
     before = node.sequence
     measured = run_load(load, node.port)
     journaled = node.sequence - before
@@ -82,62 +92,61 @@ def run_counted(load: Load, node: Node) -> Measured:
     return measured
 
 
-def _rate(run: Measured) -> float:
+def _place(node: Node) -> bytes:
+    """An order that rests far from the market; the body of its answer."""
+    return node.place(
+        client_id="acct-0", instrument="BTC-USD", side="buy", price="1", quantity="0.0001"
+    )
+
+
+def row(name: str, runs: Sequence[Measured]) -> dict[str, Cell]:
+    """Medians of rates and latencies, sums of counts."""
+    cells: dict[str, Cell] = {
+        "clients": name,
+        "per second": middle(runs, rate),
+        "p50 ms": middle(runs, lambda run: run.p50_ms),
+        "p99 ms": middle(runs, p99),
+        "p99.9 ms": middle(runs, lambda run: run.p999_ms),
+        "errors": sum(run.errors for run in runs),
+        "served": served(runs),
+    }
+    if trading(runs):
+        cells["trading"] = trading(runs)
+    return cells
+
+
+def middle(runs: Sequence[Measured], of: Callable[[Measured], float]) -> float:
+    """The median of one number over runs."""
+    return median(of(run) for run in runs)
+
+
+def rate(run: Measured) -> float:
     return run.per_second
 
 
-def row(name: str, runs: Sequence[Measured], ratio: str) -> list[str]:
-    """One line of the table: medians of rates and latencies, sums of counts."""
-    accepted = sum(run.accepted for run in runs)
-    traded = sum(run.traded for run in runs) / max(accepted, 1)
-    served, connections = min(run.served for run in runs), runs[0].connections
-    return [
-        name,
-        f"{middle(runs, _rate):,.0f}",
-        f"{middle(runs, lambda run: run.p50_ms):.2f}",
-        f"{middle(runs, lambda run: run.p99_ms):.2f}",
-        f"{middle(runs, lambda run: run.p999_ms):.2f}",
-        f"{sum(run.errors for run in runs)}",
-        f"{served}/{connections}",
-        f"{traded:.0%}" if traded else "",
-        ratio,
-    ]
+def p99(run: Measured) -> float:
+    return run.p99_ms
 
 
-def show_first_refusal(runs: Sequence[Measured]) -> None:
-    """Print what the first answer said that was no acceptance."""
-    refusal = next((run.refusal for run in runs if run.refusal), None)
-    if refusal is not None:
-        console.print(f"first refusal: {refusal}", markup=False)
+def served(runs: Sequence[Measured]) -> int:
+    """Connections with at least one answer, in the worst run."""
+    return min(run.served for run in runs)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="bench.order_entry", description=__doc__)
-    parser.add_argument("--connections", type=int, nargs="+", default=list(CONNECTIONS))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--directory", type=Path, help="on the disk to be measured")
-    options = parser.parse_args(arguments)
-    show_place()
-    rows, refused = [], []
-    for connections in options.connections:
-        found = measure(
-            connections,
-            rounds=options.rounds,
-            seconds=options.seconds,
-            directory=options.directory,
-        )
-        rows.append(row(f"nginx, {connections:,} connections", found.nginx, ""))
-        rows.append(row(f"tradepit, {connections:,}", found.tradepit, f"{found.ratio:.2f}"))
-        refused += found.tradepit
-    title = (
-        f"orders over HTTP, durable and matched: median of {options.rounds} rounds; wanted at 64 "
-        f"connections: {PER_SECOND_MIN:,}/s, p99 {P99_MS_MAX:.0f} ms, {RATIO_MIN} x nginx, "
-        f"{TRADED_MIN:.0%} trading"
-    )
-    show(title, COLUMNS, rows)
-    show_first_refusal(refused)
+def trading(runs: Sequence[Measured]) -> float:
+    """Share of the accepted orders that traded at once."""
+    return sum(run.traded for run in runs) / max(1, sum(run.accepted for run in runs))
+
+
+def no_errors(runs: Sequence[Measured]) -> Verdict:
+    """Refused, unanswered and lost, all together."""
+    return at_most("errors", sum(run.errors for run in runs), 0, "")
+
+
+def refusals(runs: Sequence[Measured]) -> list[str]:
+    """What the first answer said that was no acceptance."""
+    return [f"first refusal: {run.refusal}" for run in runs if run.refusal][:1]
 
 
 if __name__ == "__main__":
-    main()
+    alone(run)

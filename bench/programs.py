@@ -129,20 +129,15 @@ class Node(NamedTuple):
         with urllib.request.urlopen(request) as answer:
             return bytes(answer.read())
 
-    def cpu_seconds(self) -> float:
-        """Processor time of all its threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 @contextmanager
-def running_node(directory: Path | None = None) -> Iterator[Node]:
+def running_node() -> Iterator[Node]:
     """A node with the load configuration and its accounts open; its data is removed afterwards.
 
-    Args:
-        directory: where its data lies, a directory on the disk that is measured.
+    The data lies beside the build, on the disk of the checkout: a temporary directory may be none.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=directory or ROOT / "target") as name:
+    (ROOT / "target").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "target") as name:
         port = _free_port()
         command = [str(Path(sys.executable).parent / "tradepit"), "run"]
         command += ["--data-dir", f"{name}/data", "--port", str(port), "--config", str(CONFIG)]
