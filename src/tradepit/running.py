@@ -8,7 +8,7 @@ import ctypes
 import errno
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -21,11 +21,13 @@ from tradepit.gateway.access import require_loopback
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.server import bind, start_server
+from tradepit.journal.file import OnSynced
 from tradepit.journal.segments import JournalOptions
 from tradepit.node.node import Node, NodeState
 from tradepit.node.opening import NodeOptions, OpenNode, open_node
 from tradepit.node.queue import Limits
 from tradepit.node.recovery import History
+from tradepit.observe.metrics import LatencyHistogram, Sample, Source
 
 FIRST_ACCOUNT: Final = "you"
 """The account that the demonstration opens and funds."""
@@ -33,6 +35,7 @@ FIRST_ACCOUNT: Final = "you"
 FLOW_STOP_SECONDS: Final = 5.0
 
 PR_SET_PDEATHSIG: Final = 1
+US_PER_SECOND: Final = 1e6
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
@@ -55,13 +58,15 @@ async def serve_market(
     """
     require_loopback(config.host)
     _require_free(config.host, config.port)
-    opened = await _open(config)
+    syncs = LatencyHistogram("tradepit_journal_sync_seconds", "Write and sync of one frame.")
+    opened = await _open(config, lambda seconds: syncs.add(seconds * US_PER_SECOND))
     stopping = _stop_signal()
     participants = None
     try:
         gateway = GatewayConfig(allowed_hosts=tuple(config.allowed_hosts))
         node = cast(MarketNode, opened.node)  # the native queries answer untyped tuples
         server = await start_server(node, gateway, host=config.host, port=config.port)
+        server.gateway.registry.register(_source(opened, syncs))
         try:
             _announce(opened.node, server.url, config)
             if account is not None:
@@ -74,9 +79,8 @@ async def serve_market(
             await _stop_flow(participants)
             await server.stop()
     finally:
-        failure = opened.node.failure
         await opened.close()
-    return failure
+    return opened.node.failure
 
 
 def _require_free(host: str, port: int) -> None:
@@ -91,7 +95,24 @@ def _require_free(host: str, port: int) -> None:
         raise
 
 
-async def _open(config: Config) -> OpenNode:
+def _source(opened: OpenNode, syncs: LatencyHistogram) -> Source:
+    """The numbers of node and journal, beside the gateway's."""
+
+    def samples() -> Iterable[Sample]:
+        node, snapshots = opened.node, opened.snapshotter
+        is_read_only = node.state is NodeState.READ_ONLY
+        yield Sample("tradepit_durable_sequence", "Last durable sequence.", node.durable_sequence)
+        yield Sample("tradepit_generation", "Generation of the journal.", node.generation)
+        yield Sample("tradepit_journal_full", "1 when only cancels are taken.", node.is_full)
+        yield Sample("tradepit_read_only", "1 after a panic of the engine.", is_read_only)
+        yield Sample("tradepit_frames", "Frames of this run.", node.frames_applied, True)
+        yield Sample("tradepit_snapshots", "Snapshots of this run.", snapshots.taken, True)
+        yield Sample("tradepit_snapshots_failed", "Failed ones.", snapshots.failed, True)
+
+    return Source(samples, [syncs])
+
+
+async def _open(config: Config, on_synced: OnSynced) -> OpenNode:
     columns = (TextColumn("recovering"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=errors, transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("recovering", total=None, visible=False)
@@ -111,6 +132,7 @@ async def _open(config: Config) -> OpenNode:
             history=History(config.history.orders, config.history.trades),
             snapshot_every_commands=config.journal.snapshot_every_commands,
             progress=progress,
+            on_synced=on_synced,
         )
         return await open_node(Path(config.data_dir), options)
 

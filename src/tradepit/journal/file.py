@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final, NamedTuple
@@ -47,6 +48,9 @@ RETRY_SECONDS: Final = 1.0
 """How often a full disk is asked for space again."""
 
 
+OnSynced = Callable[[float], None]
+
+
 class _Job(NamedTuple):
     """Work for the writer."""
 
@@ -69,7 +73,9 @@ class FileJournal:
         *,
         options: JournalOptions,
         disk: Disk,
+        on_synced: OnSynced | None,
     ) -> None:
+        self._on_synced = on_synced
         self._directory = directory
         self._mark = mark
         self._active = active
@@ -210,10 +216,12 @@ class FileJournal:
         self._place = self._place._replace(segment=self._place.sequence + 1, offset=0)
         return activated
 
-    def _on_durable(self, frame: DurableFrame) -> None:
+    def _on_durable(self, frame: DurableFrame, seconds: float) -> None:
         """On the loop: the frame is on the disk."""
         if self._is_closed:
             return
+        if self._on_synced is not None:
+            self._on_synced(seconds)
         self._is_busy = False
         self._durable = self._place.sequence
         try:
@@ -255,12 +263,14 @@ class FileJournal:
                     activate(self._directory, job.frame.first_sequence, self._disk)
                     self._disk.close(descriptor)
                     descriptor = job.activated.descriptor
+                started = time.perf_counter()
                 self._disk.write(descriptor, job.frame.data, job.offset)
                 self._disk.sync_data(descriptor)
+                seconds = time.perf_counter() - started
             except OSError as error:
                 self._loop.call_soon_threadsafe(self._on_failure, error)
                 return
-            self._loop.call_soon_threadsafe(self._on_durable, job.frame)
+            self._loop.call_soon_threadsafe(self._on_durable, job.frame, seconds)
 
     # Space.
 
@@ -295,6 +305,7 @@ def open_journal(
     *,
     options: JournalOptions | None = None,
     disk: Disk | None = None,
+    on_synced: OnSynced | None = None,
 ) -> FileJournal:
     """Open a checked journal for writing. First the tail that was found is made durable again.
 
@@ -302,6 +313,8 @@ def open_journal(
     or may never reach the disk although a sync would now succeed (an earlier one failed and the
     kernel forgot the dirty pages). Only writing them anew tells.
 
+    Args:
+        on_synced: told of each frame how many seconds write and sync took, on the event loop.
     Raises:
         DiskFull: a new journal needs its first segment.
         JournalFailed: the disk refuses.
@@ -316,7 +329,9 @@ def open_journal(
         prepared = adopt_prepared(directory, options.segment_bytes, disk)
     except OSError as error:
         raise JournalFailed(f"the journal cannot be made durable: {error}") from error
-    return FileJournal(directory, mark, active, prepared, options=options, disk=disk)
+    return FileJournal(
+        directory, mark, active, prepared, options=options, disk=disk, on_synced=on_synced
+    )
 
 
 def _create(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tradepit.journal.disk import Disk
-from tradepit.journal.file import open_journal
+from tradepit.journal.file import OnSynced, open_journal
 from tradepit.journal.layout import DataDirectory
 from tradepit.journal.lock import DirectoryLock
 from tradepit.journal.scan import Progress
@@ -35,6 +35,8 @@ class NodeOptions(NamedTuple):
     """0: no snapshots but by `tradepit journal snapshot`."""
     clock: Callable[[], int] = time.time_ns
     disk: Disk = Disk()
+    on_synced: OnSynced | None = None
+    """Told how long each frame's write and sync took, in seconds."""
     progress: Progress | None = None
     prepare: Prepare | None = None
 
@@ -44,12 +46,12 @@ class OpenNode:
 
     def __init__(self, node: Node, lock: DirectoryLock, snapshotter: Snapshotter) -> None:
         self.node = node
+        self.snapshotter = snapshotter
         self._lock = lock
-        self._snapshotter = snapshotter
 
     async def close(self) -> None:
         """Finish what was taken, then let go of the data directory."""
-        await self._snapshotter.stop()
+        await self.snapshotter.stop()
         await self.node.stop()
         self._lock.release()
 
@@ -76,7 +78,13 @@ async def _open(directory: DataDirectory, lock: DirectoryLock, options: NodeOpti
         directory, options.history, progress=options.progress, prepare=options.prepare
     )
     recovered = recovery.run()
-    journal = open_journal(directory, recovered.tail, options=options.journal, disk=options.disk)
+    journal = open_journal(
+        directory,
+        recovered.tail,
+        options=options.journal,
+        disk=options.disk,
+        on_synced=options.on_synced,
+    )
     node = Node(
         recovered.replica,
         journal,

@@ -39,6 +39,10 @@ def test_a_node_stops_cleanly_and_starts_with_all_its_state(node):
     node.start()
     answer = node.request("POST", "/api/v1/orders", json.dumps(order).encode())
     assert b"201 Created" in answer
+    numbers = node.get("/metrics").decode()
+    assert "tradepit_journal_full 0.0" in numbers
+    assert "tradepit_read_only 0.0" in numbers
+    assert "tradepit_journal_sync_seconds_count" in numbers
     assert node.stop() == 0
     node.start()
     book = node.get("/api/v1/orderbook?instrument=A.COM")
