@@ -77,10 +77,18 @@ def to_snake(name: str) -> str:
 
 def rust_enum(name: str, members: Any, repr_: str = "u8") -> list[str]:
     members = list(members)
-    out = [f"#[repr({repr_})]", "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]"]
+    out = [
+        f"#[repr({repr_})]",
+        "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]",
+    ]
     out += [f"pub enum {name} {{"]
     out += [f"    {camel(m)} = {v}," for m, v in members]
-    out += ["}", "", f"impl {name} {{", f"    pub const fn from_number(number: {repr_}) -> Option<Self> {{"]
+    out += [
+        "}",
+        "",
+        f"impl {name} {{",
+        f"    pub const fn from_number(number: {repr_}) -> Option<Self> {{",
+    ]
     out += ["        Some(match number {"]
     out += [f"            {v} => Self::{camel(m)}," for m, v in members]
     out += ["            _ => return None,", "        })", "    }", "}", ""]
@@ -89,17 +97,26 @@ def rust_enum(name: str, members: Any, repr_: str = "u8") -> list[str]:
 
 def rust_struct(name: str, kind: dict[str, Any], header: list[Field], size: int) -> list[str]:
     out = [f"/// {kind['doc']}"] if kind.get("doc") else []
-    out += ["#[repr(C)]", "#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]", f"pub struct {name} {{"]
+    out += [
+        "#[repr(C)]",
+        "#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]",
+        f"pub struct {name} {{",
+    ]
     for field, type_, doc in fields_of(kind, header, size):
         if doc:
             out.append(f"    /// {doc}")
         out.append(f"    pub {field}: {type_},")
     out += ["}", f"const _: () = assert!(size_of::<{name}>() == {size});"]
-    out += [f"unsafe impl Wire for {name} {{}}" if name != "FrameHeader" else "unsafe impl Wire for FrameHeader {}", ""]
+    out += [
+        f"unsafe impl Wire for {name} {{}}"
+        if name != "FrameHeader"
+        else "unsafe impl Wire for FrameHeader {}",
+        "",
+    ]
     return out
 
 
-RUST_TAIL = '''
+RUST_TAIL = """
 /// Plain little-endian records: any bit pattern is a value, no padding bytes, no pointers.
 ///
 /// # Safety
@@ -121,7 +138,7 @@ pub unsafe trait Wire: Copy + Default {
 
 #[cfg(target_endian = "big")]
 compile_error!("records are little-endian in memory and on disk");
-'''
+"""
 
 
 def python(schema: dict[str, Any]) -> str:
@@ -151,7 +168,11 @@ def python(schema: dict[str, Any]) -> str:
     out += python_enum("CommandKind", ((n, c["number"]) for n, c in schema["commands"].items()))
     out += python_enum("EventKind", ((n, e["number"]) for n, e in schema["events"].items()))
     out += python_enum("RejectReason", ((n, r[0]) for n, r in schema["rejects"].items()))
-    out += ["", "# RejectReason -> (HTTP status, what a person reads)", "REJECTS: Final[dict[int, tuple[int, str]]] = {"]
+    out += [
+        "",
+        "# RejectReason -> (HTTP status, what a person reads)",
+        "REJECTS: Final[dict[int, tuple[int, str]]] = {",
+    ]
     out += [f"    {n}: ({s}, {json_string(t)})," for n, s, t in schema["rejects"].values()]
     out += ["}", ""]
     size = schema["record_bytes"]
@@ -183,11 +204,18 @@ def python_record(name: str, kind: dict[str, Any], header: list[Field], size: in
     doc = kind.get("doc", "")
     constant = to_snake(name).upper()
     shown = [f for f in fields if not f[0].startswith("padding_")]
-    fmt = "<" + "".join(STRUCT[t] if not n.startswith("padding_") else f"{SIZES[t]}x" for n, t, _ in fields)
+    fmt = "<" + "".join(
+        STRUCT[t] if not n.startswith("padding_") else f"{SIZES[t]}x" for n, t, _ in fields
+    )
     out = ["", f"class {name}(NamedTuple):"]
     out += [f'    """{doc}"""', ""] if doc else []
-    out += [f"    {n}: int = 0" + (f"  # {d}" if d else "") for n, _, d in shown]
-    out += ["", f'{constant}: Final = struct.Struct("{fmt}")', f"{constant}_DTYPE: Final = np.dtype(", "    {"]
+    out += [f"    {n}: int = 0{shadowing(n)}" + (f"  # {d}" if d else "") for n, _, d in shown]
+    out += [
+        "",
+        f'{constant}: Final = struct.Struct("{fmt}")',
+        f"{constant}_DTYPE: Final = np.dtype(",
+        "    {",
+    ]
     offsets, offset = {}, 0
     for n, t, _ in fields:
         offsets[n] = offset
@@ -197,6 +225,11 @@ def python_record(name: str, kind: dict[str, Any], header: list[Field], size: in
     out += [f'        "offsets": [{", ".join(str(offsets[n]) for n, _, _ in shown)}],']
     out += [f'        "itemsize": {size},', "    }", ")", ""]
     return out
+
+
+def shadowing(name: str) -> str:
+    """Fields may hide the methods of tuples; nobody calls those on records."""
+    return "  # type: ignore[assignment]" if name in ("count", "index") else ""
 
 
 def main() -> int:

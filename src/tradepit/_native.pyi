@@ -1,7 +1,8 @@
 """The native door: bytes in, bytes out. Records: schema/records.toml; behaviour: docs/rules.md."""
 
-from collections.abc import Buffer
 from typing import final
+
+Buffer = bytes | bytearray | memoryview
 
 @final
 class Applied:
@@ -98,7 +99,31 @@ class Replica:
     # Definitions. Tuples in the order of the names given.
     def assets(self) -> list[tuple[int, str, int]]:
         """asset, code, scale."""
-    def instruments(self) -> list[tuple[int, str, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int]]:
+    def instruments(
+        self,
+    ) -> list[
+        tuple[
+            int,
+            str,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+            int,
+        ]
+    ]:
         """instrument, symbol, phase, base_asset, quote_asset, tick_mantissa, tick_exponent,
         lot_mantissa, lot_exponent, definition_version, quantity_min, quantity_max, value_max,
         reference_price, collar_ppm, maker_fee_ppm, taker_fee_ppm, last_price, unit."""

@@ -1350,7 +1350,7 @@ class MassCancelled(NamedTuple):
     sequence: int = 0  # of the command that caused it
     account: int = 0
     instrument: int = 0
-    count: int = 0
+    count: int = 0  # type: ignore[assignment]
 
 MASS_CANCELLED: Final = struct.Struct("<BBBBBBBBQIIQ8x8x8x8x8x8x8x8x")
 MASS_CANCELLED_DTYPE: Final = np.dtype(
