@@ -61,7 +61,7 @@ async def serve_market(
     syncs = LatencyHistogram("tradepit_journal_sync_seconds", "Write and sync of one frame.")
     opened = await _open(config, lambda seconds: syncs.add(seconds * US_PER_SECOND))
     stopping = _stop_signal()
-    participants = None
+    participants: Participants | None = None
     try:
         gateway = GatewayConfig(allowed_hosts=tuple(config.allowed_hosts))
         node = cast(MarketNode, opened.node)  # the native queries answer untyped tuples
@@ -73,13 +73,16 @@ async def serve_market(
                 await _open_account(opened.node, account)
                 _show_first_trade(server.url, account)
             if flow is not None:
-                participants = await _start_flow([*flow, "--url", server.url])
+                participants = await Participants.start([*flow, "--url", server.url])
             await _first(stopping.wait(), opened.node.wait_ended())
         finally:
-            await _stop_flow(participants)
+            if participants is not None:
+                await participants.stop()
             await server.stop()
     finally:
         await opened.close()
+    if opened.node.failure is None:
+        console.print(f"stopped; {opened.node.replica.sequence:,} commands are durable")
     return opened.node.failure
 
 
@@ -196,16 +199,40 @@ The account "{account}" has money and coins. A first trade, in a shell or in Pyt
     console.print(text, highlight=False, markup=False)
 
 
-async def _start_flow(command: list[str]) -> asyncio.subprocess.Process:
-    """Participants in a process of their own, which ends with this one, however this one ends."""
-    return await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=_die_with_parent(),
-    )
+class Participants:
+    """Generated order flow, in a process that ends with this one, however this one ends."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._watching = asyncio.ensure_future(self._watch())
+
+    @staticmethod
+    async def start(command: list[str]) -> Participants:
+        """Start the process. It gets no signals of the terminal: it is told to stop."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_die_with_parent(),
+        )
+        return Participants(process)
+
+    async def _watch(self) -> None:
+        code = await self._process.wait()
+        errors.print(f"the generated orders ended (exit code {code}); the market goes on")
+
+    async def stop(self) -> None:
+        """End the process, kindly at first."""
+        self._watching.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), FLOW_STOP_SECONDS)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
 
 
 def _die_with_parent() -> Callable[[], None]:
@@ -215,15 +242,3 @@ def _die_with_parent() -> Callable[[], None]:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
     return ask
-
-
-async def _stop_flow(process: asyncio.subprocess.Process | None) -> None:
-    if process is None or process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), FLOW_STOP_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
