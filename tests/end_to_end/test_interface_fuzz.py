@@ -20,8 +20,8 @@ from tests.contract.wire_socket import Closed, WireSocket
 
 from tradepit.gateway.config import GatewayConfig
 
-QUICK_ROUNDS = 1_500
-FULL_ROUNDS = 60_000
+QUICK_ROUNDS = 1_000
+FULL_ROUNDS = 40_000
 HASH_EVERY = 25
 """The hash walks the whole state, so it is compared for one refused input in so many."""
 

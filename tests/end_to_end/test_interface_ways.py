@@ -28,7 +28,7 @@ from tests.end_to_end.test_interface_fuzz import (
 
 from tradepit.gateway.config import GatewayConfig
 
-QUICK_ROUNDS = 1_000
+QUICK_ROUNDS = 600
 FULL_ROUNDS = 40_000
 
 PLAIN = {

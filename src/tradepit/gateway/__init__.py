@@ -1,11 +1,14 @@
 """The public interface: HTTP and WebSocket in, commands to the node, answers out.
 
 - `server`: the one port; `protocol`: order entry inside the HTTP protocol; `app`: everything else
-- `desk`: every write; `drafts`: one write from body to records and from events to answer
-- `shapes`: request bodies; `answers`: orders and trades as JSON; `problems`: refusals
+- `desk`: every write; `drafts`: one write from body to records and from events to answer, in
+  `placing`, `changing`, `administration`; `plain`: orders that the native module reads
+- `shapes`: request bodies; `fields`: their single values; `results`: bodies of answers
+- `answers`: orders and trades as JSON; `replies`, `wire_http`: an answer, and its bytes
+- `problems`: refusals; `rejects`: those of the engine
 - `listing`: symbols and decimals; `times`; `access`: who may connect
 - `accounts`, `instruments`, `orders`, `market_data`, `operations`: the routes
-- `socket`: order entry and channels over WebSocket
-- `openapi`, `docs_page`: the description of all this
+- `socket`: order entry and channels over WebSocket; `channels`: what is told to whom
+- `openapi`: the description of all this; `numbers`: metrics; `static/`: pages
 - `config`: limits and switches; `ports`: what is needed of the node
 """

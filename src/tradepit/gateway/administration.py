@@ -10,18 +10,11 @@ from tradepit.domain.commands import NO_KEY, OPENED_HERE, Key, key_of, text_entr
 from tradepit.domain.decimals import DecimalError, parse_units, step_of
 from tradepit.domain.wire import AccountState, AccountType, EventKind, Phase
 from tradepit.engine.rows import AssetRow
-from tradepit.gateway.drafts import (
-    Answer,
-    Draft,
-    Market,
-    check_key,
-    choose,
-    problem_answer,
-    time_field,
-    visible,
-)
+from tradepit.gateway.drafts import Draft, Market
+from tradepit.gateway.fields import check_key, choose, time_field, visible
 from tradepit.gateway.listing import Instrument, number_refused
 from tradepit.gateway.problems import problem_of, refused
+from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import (
     DefineInstrument,
     Limits,

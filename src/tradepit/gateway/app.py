@@ -16,9 +16,9 @@ from litestar.exceptions import (
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from tradepit.gateway import accounts, instruments, market_data, operations, orders
-from tradepit.gateway.drafts import Answer, problem_answer
 from tradepit.gateway.gateway import Gateway
 from tradepit.gateway.problems import Problem, Refused, problem_of
+from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.requests import answer_response
 from tradepit.gateway.wire_http import answer_headers, is_json
 

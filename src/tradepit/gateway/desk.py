@@ -15,23 +15,16 @@ import numpy as np
 import structlog
 
 from tradepit.domain.wire import EVENT_HEADER_DTYPE
+from tradepit.gateway.changing import CancelDraft, MassCancelDraft, ReplaceDraft
 from tradepit.gateway.config import GatewayConfig
-from tradepit.gateway.drafts import (
-    Answer,
-    CancelDraft,
-    Draft,
-    Market,
-    MassCancelDraft,
-    PlaceDraft,
-    ReplaceDraft,
-    StaleDefinition,
-    check_key,
-    problem_answer,
-)
+from tradepit.gateway.drafts import Draft, Market, StaleDefinition
+from tradepit.gateway.fields import check_key
+from tradepit.gateway.placing import PlaceDraft
 from tradepit.gateway.plain import PlainRequest
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, problem_of, refused
 from tradepit.gateway.rejects import RETRY_AFTER_S
+from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import (
     AmendOrder,
     Batch,

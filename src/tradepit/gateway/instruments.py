@@ -19,7 +19,8 @@ from tradepit.gateway.administration import (
     InstrumentPlan,
     optional_key,
 )
-from tradepit.gateway.drafts import Draft, choose, time_field
+from tradepit.gateway.drafts import Draft
+from tradepit.gateway.fields import choose, time_field
 from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.problems import refused

@@ -8,7 +8,8 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath
 
 from tradepit.domain.wire import OrderStatus
-from tradepit.gateway.drafts import MassCancelDraft, check_key, order_number
+from tradepit.gateway.changing import MassCancelDraft
+from tradepit.gateway.fields import check_key, order_number
 from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import (

@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from tradepit.gateway.drafts import (
-    Answer,
-    Draft,
-    Market,
-    PlaceDraft,
-    is_accepted,
-    problem_answer,
-)
+from tradepit.gateway.drafts import Draft, Market, is_accepted
+from tradepit.gateway.placing import PlaceDraft
 from tradepit.gateway.problems import Refused
+from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import decode_place, decode_socket_message
 
 Found = TypeVar("Found", tuple[bytes, str, int, int], tuple[bytes, str, bytes])

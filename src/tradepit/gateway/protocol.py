@@ -23,8 +23,8 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tradepit.gateway.drafts import Answer, problem_answer
 from tradepit.gateway.problems import problem_of
+from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.wire_http import answer_bytes, is_json
 
 if TYPE_CHECKING:

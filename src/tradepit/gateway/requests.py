@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 from litestar import Request, Response
 
-from tradepit.gateway.drafts import Answer
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, refused
+from tradepit.gateway.replies import Answer
 
 Shape = TypeVar("Shape")
 AnyRequest = Request[Any, Any, Any]

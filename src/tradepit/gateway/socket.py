@@ -22,7 +22,7 @@ from tradepit.domain.wire import EventKind
 from tradepit.gateway.answers import json_text
 from tradepit.gateway.channels import Channels, Name, text_frame
 from tradepit.gateway.desk import Desk, result_json
-from tradepit.gateway.drafts import Answer, check_key, problem_answer, visible
+from tradepit.gateway.fields import check_key, visible
 from tradepit.gateway.plain import PlainMessage
 from tradepit.gateway.problems import (
     UNDECODABLE,
@@ -32,6 +32,7 @@ from tradepit.gateway.problems import (
     problem_of,
     refused,
 )
+from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import SocketMessage, decode_socket_message
 from tradepit.gateway.wire_http import answer_bytes
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradepit.domain import commands
-from tradepit.gateway.drafts import Market, PlaceDraft
+from tradepit.gateway.drafts import Market
+from tradepit.gateway.placing import PlaceDraft
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.problems import UNDECODABLE, Refused
 from tradepit.gateway.shapes import decode_operation, decode_place, decode_socket_message
