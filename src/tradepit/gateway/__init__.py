@@ -8,7 +8,7 @@
 - `problems`: refusals; `rejects`: those of the engine
 - `listing`: symbols and decimals; `times`; `access`: who may connect
 - `accounts`, `instruments`, `orders`, `market_data`, `operations`: the routes
-- `socket`: order entry and channels over WebSocket; `channels`: what is told to whom
+- `socket`: all WebSockets; `session`: one of them; `channels`: what is told to whom
 - `openapi`: the description of all this; `numbers`: metrics; `static/`: pages
 - `config`: limits and switches; `ports`: what is needed of the node
 """

@@ -1,0 +1,260 @@
+"""One WebSocket: reads messages, answers them under their ids, is sent frames.
+
+picows reads frames and keeps the protocol; answers are written as ready frames to the transport, so
+that many of them are one write. picows' own queue has no bound, hence the look at the transport's
+buffer before each write: who does not read is closed with 4008.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+
+from tradepit.gateway.answers import json_text
+from tradepit.gateway.channels import Name, text_frame
+from tradepit.gateway.desk import result_json
+from tradepit.gateway.fields import check_key, visible
+from tradepit.gateway.plain import PlainMessage
+from tradepit.gateway.problems import UNDECODABLE, Problem, Refused, decoding_problem, refused
+from tradepit.gateway.replies import Answer, problem_answer
+from tradepit.gateway.shapes import SocketMessage, decode_socket_message
+
+if TYPE_CHECKING:
+    from tradepit.gateway.socket import Sockets
+
+SLOW_CONSUMER: Final = 4008
+TOO_BIG: Final = 1009
+FRAGMENT_COST: Final = 64
+"""Counted for each fragment beside its bytes: a message of very many tiny ones costs memory too."""
+
+_CREATED: Final = 201
+_PLACED: Final = b'{"id":%b,"op":"place","sequence":%d,"status":201,"order":%b}'
+
+
+class Reply:
+    """The answer to one socket message, under its id and op."""
+
+    __slots__ = ("id", "op", "session")
+
+    def __init__(self, session: Session, id: bytes, op: str) -> None:
+        self.session = session
+        self.id = id
+        self.op = op
+
+    def __call__(self, answer: Answer) -> None:
+        session = self.session
+        session.in_flight -= 1
+        if answer.status == _CREATED and not answer.is_replay and self.op == "place":
+            session.send_soon(text_frame(_PLACED % (self.id, answer.sequence, answer.body)))
+            return
+        sequence = f',"sequence":{answer.sequence}' if answer.sequence else ""
+        head = f'"op":{json_text(self.op)}{sequence},'
+        session.send_soon(
+            text_frame(b'{"id":%b,%b%b' % (self.id, head.encode(), result_json(answer)[1:]))
+        )
+
+
+class Session(WSListener):
+    """One WebSocket."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        super().__init__()
+        self._sockets = sockets
+        self._wire: asyncio.Transport | None = None
+        self._socket: WSTransport | None = None
+        self._parts: list[bytes] = []
+        self._parts_size = 0
+        self._answers: list[bytes] = []
+        self.in_flight = 0
+        self.names: dict[Name, None] = {}
+        self.star_kinds: set[str] = set()
+        self.waiting_accounts: set[str] = set()
+        self.closing_since = 0.0
+
+    # picows
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._socket = transport
+        self._wire = transport.underlying_transport
+        self._sockets.add(self)
+        self.on_open()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._wire = None
+        self._sockets.remove(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == WSMsgType.TEXT or kind == WSMsgType.BINARY:
+            payload = frame.get_payload_as_bytes()
+            if frame.fin:
+                self.on_message(payload)
+            else:
+                self._parts = [payload]
+                self._parts_size = len(payload)
+        elif kind == WSMsgType.CONTINUATION:
+            self._continue(frame)
+        elif kind == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            transport.disconnect()
+
+    def pause_writing(self) -> None:
+        """Bounded by `send` instead."""
+
+    def resume_writing(self) -> None:
+        """Bounded by `send` instead."""
+
+    def _continue(self, frame: WSFrame) -> None:
+        self._parts.append(frame.get_payload_as_bytes())
+        self._parts_size += len(self._parts[-1]) + FRAGMENT_COST
+        if self._parts_size > self._sockets.desk.config.socket_message_max:
+            self.close(TOO_BIG, "message too big")
+        elif frame.fin:
+            payload = b"".join(self._parts)
+            self._parts = []
+            self.on_message(payload)
+
+    # Writing
+
+    def send_soon(self, frame: bytes) -> None:
+        """Write an answer in this turn of the loop, together with the others of the turn."""
+        if not self._answers:
+            self._sockets.send_soon(self)
+        self._answers.append(frame)
+
+    def send_answers(self) -> None:
+        """Write the answers of this turn."""
+        if self._answers:
+            self.send(b"")
+
+    def send(self, frames: bytes) -> None:
+        """Write frames, unless the consumer has fallen too far behind."""
+        if self._answers:
+            frames = b"".join(self._answers) + frames
+            self._answers.clear()
+        wire = self._wire
+        if wire is None or self.closing_since or wire.is_closing():
+            return
+        if wire.get_write_buffer_size() > self._sockets.desk.config.socket_buffer_max:
+            self._sockets.slow_count += 1
+            self.close(SLOW_CONSUMER, self._slow_reason())
+            return
+        wire.write(frames)
+
+    def _slow_reason(self) -> str:
+        last = max((self._sockets.channels.last(name) for name in self.names), default=0)
+        return f"slow_consumer {last}"
+
+    def close(self, code: int, reason: str) -> None:
+        """Say why, then close once what was written before is taken."""
+        self.send_answers()
+        if self._socket is None or self._wire is None or self.closing_since:
+            return
+        self.closing_since = self._sockets.now_s
+        self._socket.send_close(cast(Any, code), reason.encode())
+        self._socket.disconnect()
+
+    def cut(self) -> None:
+        """Close without waiting."""
+        if self._wire is not None:
+            self._wire.abort()
+
+    # Messages
+
+    def on_open(self) -> None:
+        """The socket is open."""
+
+    def on_message(self, payload: bytes) -> None:
+        """One whole message from the client."""
+        if self._take_plain(payload):
+            return
+        try:
+            message = decode_socket_message(payload)
+            id_text = own_id(message)
+        except UNDECODABLE as error:
+            self._refuse(b"null", "", decoding_problem(error))
+            return
+        op = message.op
+        try:
+            if op in ("place", "cancel", "replace", "mass_cancel"):
+                self._write(message, id_text)
+            elif op in ("subscribe", "unsubscribe"):
+                self._subscription(message, id_text)
+            elif op == "ping":
+                self.send(text_frame(b'{"id":%b,"op":"pong"}' % id_text))
+            else:
+                raise refused("invalid_field", f"op {op!r} is not known", field="op")
+        except Refused as error:
+            self._refuse(id_text, op, error.problem)
+
+    def _take_plain(self, payload: bytes) -> bool:
+        """Take an ordinary order; False, and nothing done, for any other message."""
+        desk = self._sockets.desk
+        config = desk.config
+        if not config.hot_path or self.in_flight >= config.socket_in_flight_max:
+            return False
+        found = desk.node.replica.plain_message(payload)
+        if found is None:
+            return False
+        self.in_flight += 1
+        draft = PlainMessage(desk.market, found, payload)
+        desk.submit(draft, Reply(self, found[2], "place"))
+        return True
+
+    def _refuse(self, id_text: bytes, op: str, problem: Problem) -> None:
+        self.in_flight += 1
+        Reply(self, id_text, op)(problem_answer(problem))
+
+    def _write(self, message: SocketMessage, id_text: bytes) -> None:
+        desk = self._sockets.desk
+        if self.in_flight >= desk.config.socket_in_flight_max:
+            raise refused("too_many_requests")
+        key_text = message.idempotency_key
+        key = None if key_text is None else check_key(visible(key_text, "idempotency_key"))
+        draft = desk.operation_draft(message, key)
+        self.in_flight += 1
+        desk.submit(draft, Reply(self, id_text, message.op))
+
+    def _subscription(self, message: SocketMessage, id_text: bytes) -> None:
+        channel = message.channel
+        if channel is None:
+            raise refused("invalid_field", "channel is missing", field="channel")
+        if message.op == "unsubscribe":
+            for name in self._sockets.names(self, channel, message.client_id):
+                self._sockets.unsubscribe(self, name)
+            if channel.endswith(":*"):
+                self.star_kinds.discard(channel[:-2])
+        else:
+            for name in self._sockets.names(self, channel, message.client_id):
+                self._sockets.subscribe(self, name, message.since)
+        if message.id is not msgspec.UNSET:
+            text = f',"op":"{message.op}","channel":{json_text(channel)},"status":200}}'
+            self.send(text_frame(b'{"id":%b' % id_text + text.encode()))
+
+
+def own_id(message: SocketMessage) -> bytes:
+    """Return the JSON of a message's id, to be echoed; raises UnicodeDecodeError when it is not
+    UTF-8, which raw JSON need not be."""
+    if message.id is msgspec.UNSET:
+        return b"null"
+    json = bytes(message.id)
+    json.decode()
+    return json
+
+
+class TradesSession(Session):
+    """A socket of /ws/trades: bare trade objects, nothing to say."""
+
+    def __init__(self, sockets: Sockets, symbol: str | None) -> None:
+        super().__init__(sockets)
+        self._symbol = symbol
+
+    def on_open(self) -> None:
+        for name in self._sockets.names(self, f"prints:{self._symbol or '*'}", None):
+            self._sockets.subscribe(self, name, None)
+
+    def on_message(self, payload: bytes) -> None:
+        """Whatever is said here is not for this socket."""
