@@ -47,7 +47,10 @@ _numbers = itertools.count(1)
 class ServedMarket:
     """A node that serves until `stop`."""
 
-    def __init__(self, root: Path, config: GatewayConfig) -> None:
+    def __init__(
+        self, root: Path, config: GatewayConfig, options: NodeOptions | None = None
+    ) -> None:
+        self._options = options or NodeOptions(market=MARKET)
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(root, config), daemon=True)
         self._failure: BaseException | None = None
@@ -66,7 +69,7 @@ class ServedMarket:
     async def _serve(self, root: Path, config: GatewayConfig) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self.opened: OpenNode = await open_node(root, NodeOptions(market=MARKET))
+        self.opened: OpenNode = await open_node(root, self._options)
         self.server: GatewayServer = await start_server(
             self.opened.node, config, host="127.0.0.1", port=0
         )

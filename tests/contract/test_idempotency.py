@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.contract.served_market import Trader
+from tests.contract.served_market import MARKET, ServedMarket, Trader
+
+from tradepit.gateway.config import GatewayConfig
+from tradepit.node.opening import NodeOptions
+from tradepit.node.recovery import History
 
 
 def key_of(trader: Trader, name: str = "k") -> str:
@@ -154,3 +160,41 @@ def test_a_deposit_under_a_key_is_made_once(trader: Trader) -> None:
     assert statuses == [201, 200, 200]
     balances = trader.http.get(f"/accounts/{trader.alice}").json()["balances"]
     assert {b["asset"]: b["total"] for b in balances}["USD"] == "1000005.00000000"
+
+
+def test_beyond_the_history_a_repeat_still_does_nothing_and_says_so(tmp_path: Path) -> None:
+    options = NodeOptions(market=MARKET, history=History(orders=5, trades=5))
+    served = ServedMarket(tmp_path, GatewayConfig(), options)
+    trader = Trader(served)
+    trader.list_instrument()
+    first = trader.place(trader.alice, "buy", "90", "1", time_in_force="ioc", key="first")
+    live = trader.place(trader.alice, "buy", "91", "1", key="live")
+    for _ in range(40):
+        trader.place(trader.alice, "buy", "90", "1", time_in_force="ioc")
+    again = trader.place(trader.alice, "buy", "90", "1", time_in_force="ioc", key="first")
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+    assert (again.json()["id"], again.json()["status"]) == (first.json()["id"], None)
+    still = trader.place(trader.alice, "buy", "91", "1", key="live")
+    assert (still.status_code, still.json()["id"]) == (200, live.json()["id"])
+    trader.close()
+    served.stop()
+
+
+def test_a_repeat_after_a_restart_gives_the_original_answer(tmp_path: Path) -> None:
+    served = ServedMarket(tmp_path, GatewayConfig())
+    trader = Trader(served)
+    trader.list_instrument()
+    trader.place(trader.alice, "sell", "100", "1")
+    first = trader.place(trader.bob, "buy", "100", "2", key="kept")
+    refused = trader.place(trader.bob, "buy", "9999999", "2", key="refused")
+    trader.close()
+    served.stop()
+    served = ServedMarket(tmp_path, GatewayConfig())
+    again = Trader(served)
+    again.symbol = trader.symbol
+    repeated = again.place(trader.bob, "buy", "100", "2", key="kept")
+    assert (repeated.status_code, repeated.content) == (200, first.content)
+    code = again.place(trader.bob, "buy", "9999999", "2", key="refused").json()["code"]
+    assert code == refused.json()["code"]
+    again.close()
+    served.stop()
