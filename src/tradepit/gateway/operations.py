@@ -31,11 +31,9 @@ async def health(gateway: GatewayGiven) -> Response[bytes]:
 
 @get("/ready")
 async def ready(gateway: GatewayGiven) -> Response[bytes]:
-    is_ready = gateway.node.is_ready
-    body = Health(
-        status="ready" if is_ready else "not_ready", sequence=gateway.node.replica.sequence
-    )
-    return json_response(body, 200 if is_ready else 503)
+    if not gateway.node.is_ready:
+        raise refused("not_available", "the node takes no new orders")
+    return json_response(Health(status="ready", sequence=gateway.node.replica.sequence))
 
 
 @get("/metrics")
