@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -337,18 +338,19 @@ def test_connections_beyond_the_bound_are_told_so(impatient: ServedMarket) -> No
             wire.close()
 
 
-def test_a_client_that_does_not_read_is_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["read", "order"])
+def test_a_client_that_does_not_read_is_cut(tmp_path: Path, kind: str) -> None:
     served = ServedMarket(tmp_path, GatewayConfig(request_timeout=1.0))
     trader = Trader(served)
     trader.list_instrument()
     wire = Wire(served)
-    request = b"GET /api/v1/instruments HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
+    request = b"GET /api/v1/instruments HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    if kind == "order":
+        request = order_request(trader, 0)
     wire.socket.settimeout(1)
-    try:
+    with contextlib.suppress(TimeoutError, ConnectionResetError, BrokenPipeError):
         for _ in range(2000):
-            wire.send(request)
-    except (TimeoutError, ConnectionResetError, BrokenPipeError):
-        pass
+            wire.send(request * 200)
     began = time.monotonic()
     while served.call(lambda: len(served.server.gateway.connections)) > 1:
         assert time.monotonic() - began < 10

@@ -339,10 +339,9 @@ class OrderEntryProtocol(HttpToolsProtocol):
         config = self.gateway.config
         transport = self.transport
         quiet_s = now_s - self.last_seen
-        if self.request_since and now_s - self.request_since > config.request_timeout:
+        is_slow = bool(self.request_since) and now_s - self.request_since > config.request_timeout
+        is_deaf = quiet_s > config.request_timeout and transport.get_write_buffer_size() > 0
+        if is_slow or is_deaf:
             transport.abort()
-        elif not self._is_idle():
-            if quiet_s > config.request_timeout and transport.get_write_buffer_size():
-                transport.abort()
-        elif quiet_s > config.keep_alive_timeout:
+        elif quiet_s > config.keep_alive_timeout and self._is_idle():
             transport.close()
