@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -16,6 +18,9 @@ from tradepit.journal.scan import Witness
 
 SNAPSHOTS_KEPT: Final = 3
 """The newest, and two to fall back on should it be damaged."""
+
+PIECE_BYTES: Final = 4 << 20
+"""Written and synced at a time: a few milliseconds of the disk."""
 
 _MAGIC: Final = 0x31535054  # "TPS1"
 _VERSION: Final = 1
@@ -57,10 +62,18 @@ class StoredSnapshot(NamedTuple):
 
 
 def write_snapshot(
-    directory: DataDirectory, about: Snapshot, state: bytes, disk: Disk | None = None
+    directory: DataDirectory,
+    about: Snapshot,
+    state: bytes,
+    disk: Disk | None = None,
+    *,
+    pause: Callable[[float], None] | None = None,
 ) -> Path:
     """Write a snapshot under its final name only when it is durable; returns the name.
 
+    Args:
+        pause: called between pieces with the seconds that the last one took. Pieces are synced one
+            by one, so that the journal's syncs never wait behind hundreds of megabytes.
     Raises:
         OSError: nothing is left behind.
     """
@@ -72,9 +85,13 @@ def write_snapshot(
     temporary.unlink(missing_ok=True)
     descriptor = disk.create(temporary)
     try:
-        header = _pack(about, state)
-        disk.write(descriptor, header, 0)
-        disk.write(descriptor, state, len(header))
+        data = memoryview(_pack(about, state) + state)
+        for at in range(0, len(data), PIECE_BYTES):
+            started = time.perf_counter()
+            disk.write(descriptor, data[at : at + PIECE_BYTES], at)
+            disk.sync_data(descriptor)
+            if pause is not None:
+                pause(time.perf_counter() - started)
         disk.sync(descriptor)
         disk.rename(temporary, path)
         disk.sync_directory(directory.snapshot_directory)
@@ -82,6 +99,13 @@ def write_snapshot(
         disk.close(descriptor)
         temporary.unlink(missing_ok=True)
     return path
+
+
+def remove_unfinished(directory: DataDirectory, disk: Disk | None = None) -> None:
+    """Remove what a process that was killed while it wrote left behind."""
+    disk = disk or Disk()
+    for path in directory.snapshot_directory.glob("*.tmp"):
+        disk.remove(path)
 
 
 def find_snapshots(directory: DataDirectory) -> tuple[list[StoredSnapshot], list[SnapshotDamaged]]:

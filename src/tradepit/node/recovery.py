@@ -63,9 +63,13 @@ class Recovery(NamedTuple):
             JournalError: the journal is not whole; nothing was changed.
         """
         replica, tail, snapshot_sequence = self._begin()
+        done, total = 0, sum(run.size_bytes for run in tail.runs)
         try:
             for run in tail.runs:
                 replica.replay(read_run(self.directory, run))
+                done += run.size_bytes
+                if self.progress is not None:
+                    self.progress(done, total)
         except EnginePanicked as error:
             panicked = int(error.args[1])
             log.error("the engine panicked on a journaled command", sequence=panicked)

@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,12 @@ import structlog
 from tradepit._native import Replica
 from tradepit.journal.layout import DataDirectory
 from tradepit.journal.port import JournalError
-from tradepit.journal.snapshots import Snapshot, remove_old_snapshots, write_snapshot
+from tradepit.journal.snapshots import (
+    Snapshot,
+    remove_old_snapshots,
+    remove_unfinished,
+    write_snapshot,
+)
 from tradepit.node.recovery import Prepare, Recovery
 
 log = structlog.get_logger(__name__)
@@ -35,11 +41,18 @@ class SnapshotFailed(JournalError):
     """No snapshot could be made; those that there are stay."""
 
 
-def take_snapshot(root: Path, *, prepare: Prepare | None = None) -> Path | None:
+def take_snapshot(
+    root: Path,
+    *,
+    prepare: Prepare | None = None,
+    pause: Callable[[float], None] | None = None,
+) -> Path | None:
     """Write a snapshot of the journal up to its commit mark; None when there is nothing new.
 
     Safe beside a running node.
 
+    Args:
+        pause: see `write_snapshot`.
     Raises:
         JournalError: the journal is not whole, or another snapshot is being made.
         OSError: it cannot be written.
@@ -49,7 +62,8 @@ def take_snapshot(root: Path, *, prepare: Prepare | None = None) -> Path | None:
     lock = os.open(directory.snapshot_directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _lock(lock)
-        return _take(directory, prepare)
+        remove_unfinished(directory)
+        return _take(directory, prepare, pause)
     finally:
         os.close(lock)
 
@@ -61,7 +75,9 @@ def _lock(descriptor: int) -> None:
         raise SnapshotFailed("another snapshot is being made") from None
 
 
-def _take(directory: DataDirectory, prepare: Prepare | None) -> Path | None:
+def _take(
+    directory: DataDirectory, prepare: Prepare | None, pause: Callable[[float], None] | None
+) -> Path | None:
     recovered = Recovery(directory, until_mark=True, prepare=prepare).run()
     if recovered.panicked is not None:
         raise SnapshotFailed(f"the engine panics at sequence {recovered.panicked}")
@@ -72,9 +88,8 @@ def _take(directory: DataDirectory, prepare: Prepare | None) -> Path | None:
     if Replica.restore(state).state_hash() != state_hash:
         raise SnapshotFailed("the restored state has another hash")
     mark = recovered.tail.mark
-    path = write_snapshot(
-        directory, Snapshot(mark.generation, mark.partition, end, state_hash), state
-    )
+    about = Snapshot(mark.generation, mark.partition, end, state_hash)
+    path = write_snapshot(directory, about, state, pause=pause)
     remove_old_snapshots(directory)
     return path
 
@@ -127,7 +142,12 @@ class Snapshotter:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
-def main(arguments: Sequence[str], take: Callable[[Path], Path | None] = take_snapshot) -> int:
+def _take_gently(root: Path) -> Path | None:
+    """As long a pause as each write took leaves the disk to the journal half of the time."""
+    return take_snapshot(root, pause=time.sleep)
+
+
+def main(arguments: Sequence[str], take: Callable[[Path], Path | None] = _take_gently) -> int:
     """The process: one snapshot at the lowest priority."""
     os.nice(LOWEST_PRIORITY)
     try:

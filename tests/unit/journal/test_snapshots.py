@@ -8,6 +8,7 @@ from tradepit.journal.snapshots import (
     find_snapshots,
     read_state,
     remove_old_snapshots,
+    remove_unfinished,
     write_snapshot,
 )
 
@@ -62,6 +63,22 @@ def test_every_truncation_is_noticed(directory):
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
         assert find_snapshots(directory)[0] == []
+
+
+def test_a_large_snapshot_is_written_and_synced_in_pieces(directory):
+    disk, state, pauses = RecordingDisk(), bytes(9 << 20), []
+    write_snapshot(directory, about(7), state, disk, pause=pauses.append)
+    kinds = [call.kind for call in disk.calls if call.kind in ("write", "sync")]
+    assert kinds == ["write", "sync"] * 3 + ["sync"]
+    assert len(pauses) == 3
+    assert read_state(find_snapshots(directory)[0][0]) == state
+
+
+def test_unfinished_snapshots_of_a_killed_process_are_removed(directory):
+    path = write_snapshot(directory, about(7), STATE)
+    path.with_name("00000000000000000009.tmp").write_bytes(b"half")
+    remove_unfinished(directory)
+    assert list(directory.snapshot_directory.iterdir()) == [path]
 
 
 def test_a_snapshot_is_durable_before_it_has_its_name(directory):

@@ -81,7 +81,7 @@ def test_replay_prints_the_state_and_compares_it_with_every_snapshot(root):
 def test_replay_notices_a_snapshot_of_another_state(root, monkeypatch):
     monkeypatch.setattr(
         "tradepit.node.snapshotter.write_snapshot",
-        lambda directory, about, state: write(
+        lambda directory, about, state, **_: write(
             directory, about._replace(state_hash="0" * 32), state
         ),
     )
