@@ -359,3 +359,33 @@ def test_a_client_that_does_not_read_is_cut(tmp_path: Path, kind: str) -> None:
     wire.close()
     trader.close()
     served.stop()
+
+
+def test_a_client_that_leaves_large_answers_unread_is_cut(tmp_path: Path) -> None:
+    served = ServedMarket(tmp_path, GatewayConfig(request_timeout=1.0))
+    trader = Trader(served)
+    trader.list_instrument()
+    operations = [{"op": "place"} | trader.order(trader.alice, "buy", "90", "0.0001")] * 1000
+    for _ in range(5):
+        assert trader.http.post("/orders/batch", json={"operations": operations}).is_success
+    wire = Wire(served)
+    path = f"/api/v1/orderbook?instrument={trader.symbol}&by=order"
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    # One request at a time, each answered before the next: at the end nothing is in flight, but
+    # the last answer waits in the node.
+    while unsent(served) == 0:
+        wire.send(request)
+        time.sleep(0.03)
+    began = time.monotonic()
+    while served.call(lambda: len(served.server.gateway.connections)) > 1:
+        assert time.monotonic() - began < 10
+        time.sleep(0.05)
+    wire.close()
+    trader.close()
+    served.stop()
+
+
+def unsent(served: ServedMarket) -> int:
+    """Bytes of answers that wait in the node."""
+    connections = served.server.gateway.connections
+    return served.call(lambda: sum(c.transport.get_write_buffer_size() for c in connections))
