@@ -6,6 +6,8 @@
 
 use crate::event::Output;
 use crate::frame::TextReader;
+use crate::index::prefetch;
+use crate::numbers::{Found, Numbers};
 use crate::snapshot::{Read, Sink, Source};
 use crate::wire::*;
 use std::collections::VecDeque;
@@ -97,8 +99,14 @@ impl OrderView {
     }
 }
 
+/// How many events ahead memory is asked for.
+const LOOKAHEAD: usize = 8;
+
 pub struct History {
     orders: VecDeque<OrderView>,
+    /// Orders that were remembered before the first of `orders`.
+    orders_gone: u64,
+    numbers: Numbers,
     trades: VecDeque<TradeView>,
     orders_max: usize,
     trades_max: usize,
@@ -121,6 +129,8 @@ impl History {
     pub fn new(orders_max: usize, trades_max: usize) -> Self {
         Self {
             orders: VecDeque::with_capacity(orders_max.max(1)),
+            orders_gone: 0,
+            numbers: Numbers::default(),
             trades: VecDeque::with_capacity(trades_max.max(1)),
             orders_max: orders_max.max(1),
             trades_max: trades_max.max(1),
@@ -133,7 +143,12 @@ impl History {
     /// Take in the events of one call of `apply`.
     pub fn absorb(&mut self, output: &Output) {
         let mut texts = TextReader::new(&output.texts);
-        for record in output.records.chunks_exact(RECORD_BYTES) {
+        let later = output.records.chunks_exact(RECORD_BYTES).map(Some).skip(LOOKAHEAD);
+        let later = later.chain(std::iter::repeat(None));
+        for (record, later) in output.records.chunks_exact(RECORD_BYTES).zip(later) {
+            if let Some(later) = later {
+                self.prefetch(later);
+            }
             let text = if record[1] & record_flag::TEXT != 0 { texts.next_text() } else { None };
             match EventKind::from_number(record[0]) {
                 Some(EventKind::FrameApplied) => {
@@ -157,12 +172,9 @@ impl History {
     }
 
     fn accepted(&mut self, e: &OrderAccepted, text: Option<&str>) {
-        if self.orders.len() == self.orders_max {
-            self.orders.pop_front();
-        }
         let last = entry(&mut self.last_of_account, e.account);
         let previous_of_account = std::mem::replace(&mut last.0, e.order_id);
-        self.orders.push_back(OrderView {
+        self.remember(OrderView {
             id: e.order_id,
             account: e.account,
             instrument: e.instrument,
@@ -277,12 +289,40 @@ impl History {
         }
     }
 
+    fn remember(&mut self, order: OrderView) {
+        if self.orders.len() == self.orders_max {
+            self.orders.pop_front();
+            self.orders_gone += 1;
+        }
+        self.numbers.set(order.id, self.orders_gone + self.orders.len() as u64);
+        self.orders.push_back(order);
+    }
+
+    #[inline]
     fn order_index(&self, id: u64) -> Option<usize> {
-        // The order of a command that is being absorbed is usually the last one.
-        match self.orders.back() {
-            Some(last) if last.id == id => Some(self.orders.len() - 1),
-            Some(last) if last.id > id => self.orders.binary_search_by_key(&id, |o| o.id).ok(),
-            _ => None,
+        match self.numbers.find(id) {
+            Found::At(number) => Some(number.checked_sub(self.orders_gone)? as usize),
+            Found::Nowhere => None,
+            Found::TooOld => self.orders.binary_search_by_key(&id, |o| o.id).ok(),
+        }
+    }
+
+    /// Ask for the memory of the order that an event is about.
+    #[inline]
+    fn prefetch(&self, record: &[u8]) {
+        let id = match EventKind::from_number(record[0]) {
+            Some(EventKind::Trade) => Trade::from_bytes(record).maker_order_id,
+            Some(EventKind::OrderCancelled) => OrderCancelled::from_bytes(record).order_id,
+            Some(EventKind::OrderReplaced) => OrderReplaced::from_bytes(record).order_id,
+            _ => return,
+        };
+        let Found::At(number) = self.numbers.find(id) else { return };
+        let index = number.wrapping_sub(self.orders_gone) as usize;
+        if let Some(order) = self.orders.get(index) {
+            prefetch(&order.filled_value);
+            prefetch(&order.price);
+            prefetch(&order.updated_at);
+            prefetch(&order.last_fill);
         }
     }
 
@@ -432,10 +472,7 @@ impl History {
         history.time_ns = source.i64()?;
         for _ in 0..source.count(100)? {
             let order = read_order(source)?;
-            if history.orders.len() == history.orders_max {
-                history.orders.pop_front();
-            }
-            history.orders.push_back(order);
+            history.remember(order);
         }
         for _ in 0..source.count(100)? {
             let trade = read_trade(source)?;

@@ -28,5 +28,6 @@ mod admin;
 mod cancel;
 mod keyed;
 mod matching;
+mod numbers;
 mod place;
 mod replace;
