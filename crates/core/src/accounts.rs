@@ -1,7 +1,8 @@
 //! Accounts and their money: opening, states, limits, deposits, transfers (rulebook section 11).
 
+use crate::account::Account;
 use crate::engine::{Done, Engine, Outcome, Reject};
-use crate::ledger::{BALANCE_MAX, CREDIT_MAX, Grant, Ledger};
+use crate::ledger::{BALANCE_MAX, CREDIT_MAX, Grant};
 use crate::orders::NONE;
 use crate::wire::*;
 
@@ -48,7 +49,7 @@ impl Engine {
             return Err(RejectReason::BalanceOverflow.into());
         }
         let grant = if starts { self.current_grant() } else { NONE };
-        let account = Ledger::new_account(account_type, AccountState::Active as u8, grant);
+        let account = Account::new(account_type, AccountState::Active as u8, grant);
         let number = self.ledger.add_account(id, name, account);
         self.output.push(&AccountOpened {
             kind: EventKind::AccountOpened as u8,
@@ -189,12 +190,7 @@ impl Engine {
         if account.account_type != AccountType::Credit as u8 {
             return Err(RejectReason::NotCreditAccount.into());
         }
-        if c.asset == 0 {
-            account.credit = c.credit;
-            account.credits = None;
-        } else {
-            account.credits.get_or_insert_default().insert(c.asset, c.credit);
-        }
+        account.set_credit(c.asset, c.credit);
         let event = AccountLimitsChanged { credit: c.credit, asset: c.asset, ..Default::default() };
         self.limits_changed(CommandKind::SetCredit, c.account, event)
     }

@@ -302,7 +302,7 @@ impl Engine {
         self.expire();
         let mut header = CommandHeader::from_bytes(record);
         let opens = header.kind == CommandKind::OpenAccount as u8;
-        if self.quarantined.remove(&self.sequence) {
+        if !self.quarantined.is_empty() && self.quarantined.remove(&self.sequence) {
             if opens {
                 self.just_opened = 0;
             }

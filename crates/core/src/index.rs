@@ -44,8 +44,21 @@ impl FlatIndex {
     }
 
     #[inline(always)]
-    fn home(&self, tag: u32) -> usize {
-        tag as usize & (self.entries.len() - 1)
+    fn mask(&self) -> usize {
+        self.entries.len().wrapping_sub(1)
+    }
+
+    #[inline(always)]
+    fn entry(&self, at: usize) -> u64 {
+        // SAFETY: the length is a power of two, at least CAPACITY_MIN.
+        unsafe { *self.entries.get_unchecked(at & self.mask()) }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, at: usize, entry: u64) {
+        let mask = self.mask();
+        // SAFETY: as in `entry`.
+        unsafe { *self.entries.get_unchecked_mut(at & mask) = entry };
     }
 
     #[inline(always)]
@@ -57,53 +70,53 @@ impl FlatIndex {
     #[inline]
     pub fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let tag = Self::tag(hash);
-        let mask = self.entries.len() - 1;
-        let mut at = self.home(tag);
+        let mut at = tag as usize;
         loop {
-            let entry = self.entries[at];
+            let entry = self.entry(at);
             if entry == EMPTY {
                 return None;
             }
             if (entry >> 32) as u32 == tag {
-                let slot = (entry as u32) - 1;
+                let slot = (entry as u32).wrapping_sub(1);
                 if is_it(slot) {
                     return Some(slot);
                 }
             }
-            at = (at + 1) & mask;
+            at = at.wrapping_add(1);
         }
     }
 
     /// The first slot with this hash, unverified; for prefetching.
     #[inline]
     pub fn guess(&self, hash: u64) -> Option<u32> {
-        let entry = self.entries[self.home(Self::tag(hash))];
-        (entry != EMPTY && (entry >> 32) as u32 == Self::tag(hash)).then(|| entry as u32 - 1)
+        let entry = self.entry(Self::tag(hash) as usize);
+        let is_it = entry != EMPTY && (entry >> 32) as u32 == Self::tag(hash);
+        is_it.then(|| (entry as u32).wrapping_sub(1))
     }
 
     /// Ask the processor for the memory that `find` will look at.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
-        prefetch(&self.entries[self.home(Self::tag(hash))]);
+        prefetch(&self.entries[Self::tag(hash) as usize & self.mask()]);
     }
 
     #[inline]
     pub fn insert(&mut self, hash: u64, slot: u32) {
-        if (self.count + 1) * 4 > self.entries.len() * 3 {
+        // At most half full: runs stay short, also where they are searched to their end.
+        if (self.count + 1) * 2 > self.entries.len() {
             self.grow();
         }
         self.count += 1;
-        self.put(u64::from(Self::tag(hash)) << 32 | (u64::from(slot) + 1));
+        self.put(Self::packed(hash, slot));
     }
 
     #[inline]
     fn put(&mut self, entry: u64) {
-        let mask = self.entries.len() - 1;
-        let mut at = self.home((entry >> 32) as u32);
-        while self.entries[at] != EMPTY {
-            at = (at + 1) & mask;
+        let mut at = (entry >> 32) as usize;
+        while self.entry(at) != EMPTY {
+            at = at.wrapping_add(1);
         }
-        self.entries[at] = entry;
+        self.set(at, entry);
     }
 
     fn grow(&mut self) {
@@ -115,46 +128,52 @@ impl FlatIndex {
         }
     }
 
+    #[inline(always)]
+    const fn packed(hash: u64, slot: u32) -> u64 {
+        (hash >> 32 << 32) | (slot as u64).wrapping_add(1)
+    }
+
     /// Let the entry of this hash and slot name another slot. Panics when it is absent.
     #[inline]
     pub fn replace(&mut self, hash: u64, slot: u32, new_slot: u32) {
         let at = self.position(hash, slot);
-        self.entries[at] = u64::from(Self::tag(hash)) << 32 | (u64::from(new_slot) + 1);
+        self.set(at, Self::packed(hash, new_slot));
     }
 
     #[inline(always)]
     fn position(&self, hash: u64, slot: u32) -> usize {
-        let wanted = u64::from(Self::tag(hash)) << 32 | (u64::from(slot) + 1);
-        let mask = self.entries.len() - 1;
-        let mut at = self.home(Self::tag(hash));
-        while self.entries[at] != wanted {
-            assert!(self.entries[at] != EMPTY, "index has no such entry");
-            at = (at + 1) & mask;
+        let wanted = Self::packed(hash, slot);
+        let mut at = Self::tag(hash) as usize;
+        loop {
+            let entry = self.entry(at);
+            if entry == wanted {
+                return at;
+            }
+            assert!(entry != EMPTY, "index has no such entry");
+            at = at.wrapping_add(1);
         }
-        at
     }
 
     /// Remove the entry of this hash and slot. Panics when it is absent: the index is broken.
     #[inline]
     pub fn remove(&mut self, hash: u64, slot: u32) {
-        let mask = self.entries.len() - 1;
+        let mask = self.mask();
         let mut hole = self.position(hash, slot);
         // Move later entries of the run back, so that no entry is cut off from its home.
         let mut at = hole;
         loop {
-            at = (at + 1) & mask;
-            let entry = self.entries[at];
+            at = at.wrapping_add(1);
+            let entry = self.entry(at);
             if entry == EMPTY {
                 break;
             }
-            let home = self.home((entry >> 32) as u32);
-            let distance_from_home = at.wrapping_sub(home) & mask;
-            if distance_from_home >= (at.wrapping_sub(hole) & mask) {
-                self.entries[hole] = entry;
+            let home = (entry >> 32) as usize;
+            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
+                self.set(hole, entry);
                 hole = at;
             }
         }
-        self.entries[hole] = EMPTY;
+        self.set(hole, EMPTY);
         self.count -= 1;
     }
 

@@ -1,8 +1,9 @@
 //! Money and positions: what accounts own, hold and owe, in whole minor units.
 
-use crate::index::{FlatIndex, prefetch};
+use crate::account::{Account, Balance, Position};
+use crate::index::FlatIndex;
 use crate::orders::NONE;
-use smallvec::SmallVec;
+use crate::wire::Side;
 use std::collections::BTreeMap;
 
 /// Balances stay within ± this bound at every door (deposits, transfers).
@@ -19,126 +20,6 @@ pub struct Asset {
     pub withdrawals: i128,
     /// What the market earned in fees, net of rebates.
     pub fees: i128,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balance {
-    pub asset: u32,
-    pub total: i64,
-    /// Set aside for resting orders.
-    pub held: i64,
-}
-
-/// One account in one instrument.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    pub instrument: u32,
-    /// Lots; negative = short.
-    pub net: i64,
-    /// Ticks * lots of the open position, signed like `net`.
-    pub cost: i128,
-    /// Ticks * lots, without fees.
-    pub realised: i128,
-    /// Number of fills.
-    pub version: u64,
-    pub open_buy: i64,
-    pub open_sell: i64,
-    /// Leaves of resting reduce-only orders, both sides.
-    pub reduce_only: i64,
-    /// Position limit in lots; 0 = none.
-    pub limit: i64,
-}
-
-impl Position {
-    /// Book a fill of `quantity` lots, signed (+ bought, - sold), at `price`.
-    #[inline]
-    pub fn fill(&mut self, quantity: i64, price: i64) {
-        self.version += 1;
-        self.trade(quantity, price);
-    }
-
-    /// Move the position without counting a fill.
-    #[inline]
-    pub fn trade(&mut self, quantity: i64, price: i64) {
-        let price = i128::from(price);
-        let opposite = (self.net > 0 && quantity < 0) || (self.net < 0 && quantity > 0);
-        let mut opening = quantity;
-        if opposite {
-            let closing = quantity.abs().min(self.net.abs());
-            let direction: i64 = self.net.signum();
-            let removed = self.removed_cost(closing);
-            // Closing a long earns price * closing - removed; a short has negative cost.
-            self.realised += i128::from(direction) * price * i128::from(closing) - removed;
-            self.cost -= removed;
-            self.net -= direction * closing;
-            opening = quantity + direction * closing;
-        }
-        self.net += opening;
-        self.cost += price * i128::from(opening);
-    }
-
-    /// Take lots of a long position out at cost: a withdrawal realises nothing.
-    pub fn withdraw(&mut self, lots: i64) {
-        let lots = lots.min(self.net.max(0));
-        if lots > 0 {
-            self.cost -= self.removed_cost(lots);
-            self.net -= lots;
-        }
-    }
-
-    #[inline]
-    fn removed_cost(&self, closing: i64) -> i128 {
-        let net = self.net.abs();
-        if closing == net {
-            return self.cost;
-        }
-        match i64::try_from(self.cost).ok().and_then(|cost| cost.checked_mul(closing)) {
-            Some(product) => i128::from(product / net),
-            None => self.cost * i128::from(closing) / i128::from(net),
-        }
-    }
-
-    /// What reduce-only orders on the given side may still take off.
-    #[inline]
-    pub fn reducible(&self, sells: bool) -> i64 {
-        if sells { self.net.max(0) } else { (-self.net).max(0) }
-    }
-}
-
-/// The part of an account that order entry touches.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// Open orders, by entry.
-    pub first_order: u32,
-    pub last_order: u32,
-    pub open_orders: u32,
-    /// 0 = no limit.
-    pub open_orders_max: u32,
-    /// Index of the starting balances it was given, or NONE.
-    pub grant: u32,
-    pub account_type: u8,
-    pub state: u8,
-    /// Credit in every asset without a line of its own.
-    pub credit: i64,
-    pub credits: Option<Box<BTreeMap<u32, i64>>>,
-    pub balances: SmallVec<[Balance; 2]>,
-    pub positions: SmallVec<[Position; 1]>,
-}
-
-impl Account {
-    #[inline(always)]
-    pub fn prefetch(&self) {
-        prefetch(self);
-        prefetch(&self.balances);
-        prefetch(&self.positions);
-    }
-
-    pub fn credit_in(&self, asset: u32) -> i64 {
-        match &self.credits {
-            Some(credits) => credits.get(&asset).copied().unwrap_or(self.credit),
-            None => self.credit,
-        }
-    }
 }
 
 /// Starting balances as they stood when accounts were opened with them.
@@ -208,23 +89,6 @@ impl Ledger {
         slot + 1
     }
 
-    /// A new account without orders.
-    pub fn new_account(account_type: u8, state: u8, grant: u32) -> Account {
-        Account {
-            first_order: NONE,
-            last_order: NONE,
-            open_orders: 0,
-            open_orders_max: 0,
-            grant,
-            account_type,
-            state,
-            credit: 0,
-            credits: None,
-            balances: SmallVec::new(),
-            positions: SmallVec::new(),
-        }
-    }
-
     fn granted(&self, grant: u32, asset: u32) -> i64 {
         if grant == NONE {
             return 0;
@@ -234,28 +98,28 @@ impl Ledger {
     }
 
     /// The balance as it stands, whether the account touched the asset or not.
-    #[inline]
+    #[inline(always)]
     pub fn balance(&self, account: u32, asset: u32) -> Balance {
         let a = self.account(account);
-        match a.balances.iter().find(|b| b.asset == asset) {
+        match a.balance(asset) {
             Some(balance) => *balance,
             None => Balance { asset, total: self.granted(a.grant, asset), held: 0 },
         }
     }
 
     /// The balance for writing; made from the starting balance at the first touch.
-    #[inline]
+    #[inline(always)]
     pub fn balance_mut(&mut self, account: u32, asset: u32) -> &mut Balance {
-        let index = account as usize - 1;
-        match self.accounts[index].balances.iter().position(|b| b.asset == asset) {
-            Some(at) => &mut self.accounts[index].balances[at],
-            None => {
-                let total = self.granted(self.accounts[index].grant, asset);
-                let balances = &mut self.accounts[index].balances;
-                balances.push(Balance { asset, total, held: 0 });
-                balances.last_mut().expect("just pushed")
-            }
+        if self.account(account).balance(asset).is_none() {
+            self.touch_balance(account, asset);
         }
+        self.account_mut(account).balance_mut(asset).expect("touched balances are there")
+    }
+
+    #[cold]
+    fn touch_balance(&mut self, account: u32, asset: u32) {
+        let total = self.granted(self.account(account).grant, asset);
+        self.account_mut(account).add_balance(Balance { asset, total, held: 0 });
     }
 
     fn granted_position(&self, grant: u32, instrument: u32) -> Position {
@@ -269,31 +133,53 @@ impl Ledger {
         position
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn position(&self, account: u32, instrument: u32) -> Position {
         let a = self.account(account);
-        match a.positions.iter().find(|p| p.instrument == instrument) {
+        match a.position(instrument) {
             Some(position) => *position,
             None => self.granted_position(a.grant, instrument),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn position_mut(&mut self, account: u32, instrument: u32) -> &mut Position {
-        let index = account as usize - 1;
-        match self.accounts[index].positions.iter().position(|p| p.instrument == instrument) {
-            Some(at) => &mut self.accounts[index].positions[at],
-            None => {
-                let position = self.granted_position(self.accounts[index].grant, instrument);
-                let positions = &mut self.accounts[index].positions;
-                positions.push(position);
-                positions.last_mut().expect("just pushed")
-            }
+        if self.account(account).position(instrument).is_none() {
+            self.touch_position(account, instrument);
+        }
+        self.account_mut(account).position_mut(instrument).expect("touched positions are there")
+    }
+
+    #[cold]
+    fn touch_position(&mut self, account: u32, instrument: u32) {
+        let position = self.granted_position(self.account(account).grant, instrument);
+        self.account_mut(account).add_position(position);
+    }
+
+    /// Hold more of an asset, or less, for an order of this many more open lots.
+    #[inline]
+    pub fn change_hold(
+        &mut self,
+        account: u32,
+        asset: u32,
+        amount: i64,
+        instrument: u32,
+        side: u8,
+        lots: i64,
+    ) {
+        let balance = self.balance_mut(account, asset);
+        balance.held += amount;
+        assert!(balance.held >= 0, "more released than held");
+        let position = self.position_mut(account, instrument);
+        if side == Side::Buy as u8 {
+            position.open_buy += lots;
+        } else {
+            position.open_sell += lots;
         }
     }
 
     /// What an order or a withdrawal may use: total - held + credit.
-    #[inline]
+    #[inline(always)]
     pub fn available(&self, account: u32, asset: u32) -> i64 {
         let balance = self.balance(account, asset);
         balance.total - balance.held + self.account(account).credit_in(asset)
@@ -301,16 +187,20 @@ impl Ledger {
 }
 
 /// Fee on a notional of at least 0, rounded toward zero; negative rates are rebates.
-#[inline]
+#[inline(always)]
 pub fn fee(notional: i64, ppm: i32) -> i64 {
     const MILLION: i64 = 1_000_000;
     if ppm == 0 {
         return 0;
     }
-    // n * ppm / 10^6 without a 128-bit division: n = whole * 10^6 + rest.
-    let (whole, rest) = (notional / MILLION, notional % MILLION);
+    // n * ppm / 10^6 without a 128-bit division; a large n is whole * 10^6 + rest.
     let size = i64::from(ppm.unsigned_abs());
-    let amount = whole * size + rest * size / MILLION;
+    let amount = if notional <= i64::MAX / MILLION && size <= MILLION {
+        notional * size / MILLION
+    } else {
+        let (whole, rest) = (notional / MILLION, notional % MILLION);
+        whole * size + rest * size / MILLION
+    };
     if ppm < 0 { -amount } else { amount }
 }
 
@@ -326,60 +216,5 @@ mod tests {
                 assert_eq!(i128::from(fee(n, ppm)), exact, "{n} {ppm}");
             }
         }
-    }
-
-    #[test]
-    fn crossing_zero_realises_the_old_side_and_opens_the_new() {
-        let mut position = Position::default();
-        position.fill(10, 100);
-        position.fill(-4, 110);
-        assert_eq!((position.net, position.cost, position.realised), (6, 600, 40));
-        position.fill(-10, 90);
-        assert_eq!((position.net, position.cost, position.realised), (-4, -360, -20));
-        position.fill(4, 80);
-        assert_eq!(
-            (position.net, position.cost, position.realised, position.version),
-            (0, 0, 20, 4)
-        );
-    }
-
-    #[test]
-    fn a_withdrawal_takes_lots_at_cost_and_realises_nothing() {
-        let mut position = Position { net: 3, cost: 100, ..Position::default() };
-        position.withdraw(1);
-        assert_eq!((position.net, position.cost, position.realised), (2, 67, 0));
-        position.withdraw(5);
-        assert_eq!((position.net, position.cost, position.realised), (0, 0, 0));
-        let mut short = Position { net: -3, cost: -100, ..Position::default() };
-        short.withdraw(2);
-        assert_eq!((short.net, short.cost), (-3, -100));
-    }
-
-    #[test]
-    fn closing_part_of_a_position_beyond_64_bits_of_cost_is_exact() {
-        let cost = (1i128 << 80) + 12_345;
-        let mut position = Position { net: 7, cost, ..Position::default() };
-        position.fill(-3, 1);
-        let removed = cost * 3 / 7;
-        assert_eq!(
-            (position.net, position.cost, position.realised),
-            (4, cost - removed, 3 - removed)
-        );
-        let mut small = Position { net: 7, cost: 100, ..Position::default() };
-        small.fill(-3, 20);
-        assert_eq!((small.net, small.cost, small.realised), (4, 100 - 42, 60 - 42));
-    }
-
-    #[test]
-    fn a_flat_position_opens_on_either_side() {
-        let mut position = Position::default();
-        position.fill(-5, 10);
-        assert_eq!((position.net, position.cost, position.realised), (-5, -50, 0));
-        position.fill(-5, 20);
-        assert_eq!((position.net, position.cost, position.realised), (-10, -150, 0));
-        position.fill(10, 5);
-        assert_eq!((position.net, position.cost, position.realised), (0, 0, 100));
-        position.fill(5, 10);
-        assert_eq!((position.net, position.cost, position.realised), (5, 50, 100));
     }
 }

@@ -7,6 +7,7 @@
 //! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
 //! `history` is a bounded view of the events for reads, `json` writes orders for people, `plain` reads ordinary ones from them.
 
+pub mod account;
 pub mod book;
 pub mod engine;
 pub mod event;

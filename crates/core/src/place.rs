@@ -195,10 +195,10 @@ impl Engine {
         quantity: i64,
         without: i64,
     ) -> Result<(), Reject> {
-        let position = self.ledger.position(account, instrument);
-        if position.limit == 0 {
+        let position = self.ledger.account(account).position(instrument);
+        let Some(position) = position.filter(|position| position.limit != 0) else {
             return Ok(());
-        }
+        };
         let reached = if side == Side::Buy as u8 {
             position.net + position.open_buy - without + quantity
         } else {
@@ -379,20 +379,13 @@ impl Engine {
         self.change_hold(slot, self.orders[slot].leaves, -1);
     }
 
+    #[inline(always)]
     fn change_hold(&mut self, slot: u32, quantity: i64, sign: i64) {
         let order = &self.orders[slot];
         let (account, number, side) = (order.account, order.instrument, order.side);
         let instrument = &self.instruments[number as usize - 1];
-        let amount = instrument.hold(side, order.price, quantity, order.fees);
+        let amount = sign * instrument.hold(side, order.price, quantity, order.fees);
         let asset = instrument.paid_asset(side);
-        let balance = self.ledger.balance_mut(account, asset);
-        balance.held += sign * amount;
-        assert!(balance.held >= 0, "more released than held");
-        let position = self.ledger.position_mut(account, number);
-        if side == Side::Buy as u8 {
-            position.open_buy += sign * quantity;
-        } else {
-            position.open_sell += sign * quantity;
-        }
+        self.ledger.change_hold(account, asset, amount, number, side, sign * quantity);
     }
 }

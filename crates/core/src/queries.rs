@@ -1,8 +1,8 @@
 //! Read-only questions to the engine, in terms that the door can hand over.
 
+use crate::account::{Balance, Position};
 use crate::engine::{Engine, side_index};
 use crate::history::OrderView;
-use crate::ledger::{Balance, Position};
 use crate::matching::status_of;
 use crate::orders::NONE;
 use crate::wire::OrderStatus;
@@ -102,7 +102,7 @@ impl Engine {
     /// Balances that were touched or given at the start, by asset.
     pub fn balances(&self, account: u32) -> Vec<Balance> {
         let entry = self.ledger.account(account);
-        let mut assets: Vec<u32> = entry.balances.iter().map(|b| b.asset).collect();
+        let mut assets: Vec<u32> = entry.balances().map(|b| b.asset).collect();
         if entry.grant != NONE {
             assets.extend(
                 self.ledger.grants[entry.grant as usize].balances.iter().map(|(asset, _)| *asset),
@@ -116,7 +116,7 @@ impl Engine {
     /// Positions that were touched or given at the start, by instrument.
     pub fn positions(&self, account: u32) -> Vec<Position> {
         let entry = self.ledger.account(account);
-        let mut instruments: Vec<u32> = entry.positions.iter().map(|p| p.instrument).collect();
+        let mut instruments: Vec<u32> = entry.positions().map(|p| p.instrument).collect();
         if entry.grant != NONE {
             instruments.extend(
                 self.ledger.grants[entry.grant as usize].positions.iter().map(|(i, ..)| *i),

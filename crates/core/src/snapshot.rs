@@ -2,13 +2,13 @@
 //!
 //! What can be derived (indexes, levels, sums, lists) is rebuilt when reading.
 
+use crate::account::{Account, Balance, Position};
 use crate::book::BookSide;
 use crate::engine::{Engine, Instrument, Parameters, side_index};
 use crate::frame::Problem;
 use crate::keys::KeyEntry;
-use crate::ledger::{Account, Asset, Balance, Grant, Ledger, Position};
+use crate::ledger::{Asset, Grant};
 use crate::orders::{Extra, NONE, Order, Orders};
-use std::collections::BTreeMap;
 
 /// Where canonical bytes go: a buffer or a hash.
 pub trait Sink {
@@ -413,21 +413,19 @@ fn write_account(sink: &mut impl Sink, account: &Account) {
     sink.u8(account.account_type);
     sink.u8(account.state);
     sink.i64(account.credit);
-    let none = BTreeMap::new();
-    let credits = account.credits.as_deref().unwrap_or(&none);
-    sink.u32(credits.len() as u32);
-    for (&asset, &credit) in credits {
+    sink.u32(account.credits().count() as u32);
+    for (asset, credit) in account.credits() {
         sink.u32(asset);
         sink.i64(credit);
     }
-    sink.u32(account.balances.len() as u32);
-    for balance in &account.balances {
+    sink.u32(account.balances().count() as u32);
+    for balance in account.balances() {
         sink.u32(balance.asset);
         sink.i64(balance.total);
         sink.i64(balance.held);
     }
-    sink.u32(account.positions.len() as u32);
-    for position in &account.positions {
+    sink.u32(account.positions().count() as u32);
+    for position in account.positions() {
         sink.u32(position.instrument);
         sink.i64(position.net);
         sink.i128(position.cost);
@@ -442,20 +440,18 @@ fn write_account(sink: &mut impl Sink, account: &Account) {
 fn read_account(source: &mut Source<'_>) -> Read<Account> {
     let open_orders_max = source.u32()?;
     let grant = source.u32()?;
-    let mut account = Ledger::new_account(source.u8()?, source.u8()?, grant);
+    let mut account = Account::new(source.u8()?, source.u8()?, grant);
     account.open_orders_max = open_orders_max;
     account.credit = source.i64()?;
-    let mut credits = BTreeMap::new();
     for _ in 0..source.u32()? {
-        credits.insert(source.u32()?, source.i64()?);
+        account.set_credit(source.u32()?, source.i64()?);
     }
-    account.credits = (!credits.is_empty()).then(|| Box::new(credits));
     for _ in 0..source.u32()? {
         let balance = Balance { asset: source.u32()?, total: source.i64()?, held: source.i64()? };
-        account.balances.push(balance);
+        account.add_balance(balance);
     }
     for _ in 0..source.u32()? {
-        account.positions.push(Position {
+        account.add_position(Position {
             instrument: source.u32()?,
             net: source.i64()?,
             cost: source.i128()?,
