@@ -47,6 +47,12 @@ class Scan:
 def scan_frames(buffer: Buffer, first_sequence: int, previous_crc: int) -> Scan:
     """Check whole frames: lengths, crc, chain of crcs, dense sequences. Applies nothing."""
 
+def write_through(descriptor: int, data: Buffer, offset: int) -> None:
+    """Write all of the data at the offset, then fdatasync; without the GIL from end to end.
+
+    Raises: OSError, as the failing call does.
+    """
+
 class EnginePanicked(Exception):
     """The engine panicked; its state must not be used. `args[1]` is the sequence."""
 

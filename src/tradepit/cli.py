@@ -24,7 +24,7 @@ from tradepit.running import FIRST_ACCOUNT, AddressInUse, serve_market
 DEMO_CONFIG: Final = "demo"
 DEMO_DATA_DIR: Final = "data/demo"
 DEMO_ORDERS_PER_SECOND: Final = 200.0
-SWITCH_SECONDS: Final = 0.0005
+SWITCH_SECONDS: Final = 0.0002
 """How long the journal's thread waits for the interpreter when the event loop is busy. The default
 of 5 ms would be the commit's latency under load."""
 

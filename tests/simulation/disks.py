@@ -59,6 +59,10 @@ class RecordingDisk(Disk):
         self._record(Call("write", self.path_of(descriptor), data=bytes(data), offset=offset))
         super().write(descriptor, data, offset)
 
+    def write_through(self, descriptor: int, data: bytes, offset: int) -> None:
+        self.write(descriptor, data, offset)
+        self.sync_data(descriptor)
+
     def allocate(self, descriptor: int, size_bytes: int) -> None:
         self._record(Call("allocate", self.path_of(descriptor), offset=size_bytes))
         super().allocate(descriptor, size_bytes)

@@ -264,8 +264,7 @@ class FileJournal:
                     self._disk.close(descriptor)
                     descriptor = job.activated.descriptor
                 started = time.perf_counter()
-                self._disk.write(descriptor, job.frame.data, job.offset)
-                self._disk.sync_data(descriptor)
+                self._disk.write_through(descriptor, job.frame.data, job.offset)
                 seconds = time.perf_counter() - started
             except OSError as error:
                 self._loop.call_soon_threadsafe(self._on_failure, error)
