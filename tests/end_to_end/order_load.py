@@ -12,6 +12,7 @@ import json
 import random
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 ACCOUNTS = 50
 PRICE = 70_000
@@ -26,7 +27,7 @@ class Sent:
     side: str
     price: str
     quantity: str
-    answers: list[tuple[int, dict[str, object]]] = field(default_factory=list)
+    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """HTTP status and body of every answer, in order."""
     attempts: int = 0
 
@@ -35,16 +36,31 @@ class Sent:
         """It is known whether the order took effect."""
         return any(status in (200, 201, 422) for status, _ in self.answers)
 
-    def request(self, port: int) -> bytes:
-        body = (
-            f'{{"client_id": "{self.account}", "instrument": "BTC-USD", "side": "{self.side}", '
-            f'"type": "LIMIT", "price": {self.price}, "quantity": {self.quantity}}}'
-        ).encode()
+    def body(self, operation: str = "") -> str:
+        """The key stands in the body too: alone and in a batch it is the same command."""
         return (
-            b"POST /api/v1/orders HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nIdempotency-Key: %s\r\n"
-            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-            % (port, self.key.encode(), len(body), body)
+            f'{{{operation}"client_order_id": "{self.key}", "client_id": "{self.account}", '
+            f'"instrument": "BTC-USD", "side": "{self.side}", "type": "LIMIT", "price": {self.price}, '
+            f'"quantity": {self.quantity}}}'
         )
+
+    def request(self, port: int) -> bytes:
+        """The order as a request of its own, its key in the header."""
+        head = f"Idempotency-Key: {self.key}\r\n"
+        return _post(port, "/api/v1/orders", head, self.body())
+
+
+def batch_request(port: int, orders: list[Sent]) -> bytes:
+    """Several orders in one request, each with its key in the body."""
+    operations = ", ".join(order.body('"op": "place", ') for order in orders)
+    return _post(port, "/api/v1/orders/batch", "", f'{{"operations": [{operations}]}}')
+
+
+def _post(port: int, path: str, head: str, body: str) -> bytes:
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{head}"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
 
 
 class History:
@@ -81,12 +97,13 @@ class History:
 
 
 class Connection(asyncio.Protocol):
-    """One client: an order, its answer, the next order."""
+    """One client: an order (or a batch of them), its answer, the next one."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, batch: int) -> None:
         self._load = load
+        self._batch = batch
         self._buffer = b""
-        self._order: Sent | None = None
+        self._orders: list[Sent] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -95,12 +112,17 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
-        self._order = self._load.take()
-        if self._order is None:
+        self._orders = self._load.take(self._batch)
+        if not self._orders:
             self._transport.close()
             return
-        self._order.attempts += 1
-        self._transport.write(self._order.request(self._load.port))
+        for order in self._orders:
+            order.attempts += 1
+        if self._batch == 1:
+            request = self._orders[0].request(self._load.port)
+        else:
+            request = batch_request(self._load.port, self._orders)
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -111,11 +133,18 @@ class Connection(asyncio.Protocol):
         length = int(head[at:].split(b"\r\n", 1)[0])
         if len(rest) < length:
             return
-        assert self._order is not None
-        self._order.answers.append((int(head[9:12]), json.loads(rest[:length])))
         self._buffer = rest[length:]
-        self._order = None
+        self._answered(int(head[9:12]), json.loads(rest[:length]))
         self._send()
+
+    def _answered(self, status: int, body: dict[str, Any]) -> None:
+        results = body.get("results", [])
+        if not results:
+            for order in self._orders:
+                order.answers.append((status, body))
+        for order, result in zip(self._orders, results, strict=False):
+            answer = result.get("order") or result["problem"]
+            order.answers.append((result["status"], answer))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._load.open.discard(self)
@@ -137,16 +166,18 @@ class Load:
         self.is_stopping = False
         self._again = list(first or [])
 
-    def take(self) -> Sent | None:
+    def take(self, count: int) -> list[Sent]:
         """What to send next: unknown ones again, then new ones."""
         if self._again:
-            return self._again.pop()
-        return None if self.is_stopping else self.history.next()
+            taken, self._again = self._again[:count], self._again[count:]
+            return taken
+        return [] if self.is_stopping else [self.history.next() for _ in range(count)]
 
-    async def connect(self, connections: int) -> None:
+    async def connect(self, connections: int, *, batch: int = 1) -> None:
+        """Open connections; each sends so many orders in a request."""
         loop = asyncio.get_running_loop()
         for _ in range(connections):
-            await loop.create_connection(lambda: Connection(self), "127.0.0.1", self.port)
+            await loop.create_connection(lambda: Connection(self, batch), "127.0.0.1", self.port)
 
     async def finish(self) -> None:
         """Send nothing new; wait for the answers."""

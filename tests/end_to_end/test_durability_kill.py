@@ -14,7 +14,11 @@ from tests.end_to_end.journal_check import Verdict, check
 from tests.end_to_end.node_process import NodeProcess
 from tests.end_to_end.order_load import History, Load
 
-CONNECTIONS = 64
+CONNECTIONS = 48
+BATCHES = 8
+BATCH_ORDERS = 32
+"""Connections that send batches: a client in Python would not reach the rate with single orders."""
+
 LOAD_SECONDS = (0.2, 1.0)
 RECOVERY_KILLS = 0.4
 """Share of the restarts that are killed before they serve."""
@@ -52,6 +56,7 @@ async def _load_and_kill(node: NodeProcess, history: History, rng: random.Random
     load = Load(history, node.port, first=history.unknown)
     started = time.monotonic()
     await load.connect(CONNECTIONS)
+    await load.connect(BATCHES, batch=BATCH_ORDERS)
     await asyncio.sleep(rng.uniform(*LOAD_SECONDS))
     elapsed = time.monotonic() - started
     node.kill()
