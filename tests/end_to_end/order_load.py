@@ -40,8 +40,8 @@ class Sent:
         """The key stands in the body too: alone and in a batch it is the same command."""
         return (
             f'{{{operation}"client_order_id": "{self.key}", "client_id": "{self.account}", '
-            f'"instrument": "BTC-USD", "side": "{self.side}", "type": "LIMIT", "price": {self.price}, '
-            f'"quantity": {self.quantity}}}'
+            f'"instrument": "BTC-USD", "side": "{self.side}", "type": "LIMIT", '
+            f'"price": {self.price}, "quantity": {self.quantity}}}'
         )
 
     def request(self, port: int) -> bytes:
