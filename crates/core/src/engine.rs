@@ -1,5 +1,6 @@
 //! The engine: state, frames in, one command after the other.
 
+use crate::ahead::{Records, names_order};
 use crate::book::BookSide;
 use crate::event::Output;
 use crate::frame::{Frame, Problem, TextReader};
@@ -13,8 +14,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 pub const TIME_JUMP_MIN_NS: i64 = 2_000_000_000;
 /// Writers whose last frame number is remembered.
 const INCARNATIONS_MAX: usize = 64;
-/// How many commands ahead memory is asked for.
-const LOOKAHEAD: usize = 6;
 /// `account` of a command that follows its OPEN_ACCOUNT in the same frame.
 pub const ACCOUNT_JUST_OPENED: u32 = u32::MAX;
 /// Market time never passes this, so that no sum of a time and a bound overflows.
@@ -224,19 +223,10 @@ impl Engine {
     }
 
     fn run_records(&mut self, records: &[u8], mut texts: TextReader<'_>) {
-        let count = records.len() / RECORD_BYTES;
-        let record = |i: usize| &records[i * RECORD_BYTES..(i + 1) * RECORD_BYTES];
-        for ahead in 0..LOOKAHEAD.min(count) {
-            self.prefetch_far(record(ahead));
-        }
-        for i in 0..count {
-            if i + LOOKAHEAD < count {
-                self.prefetch_far(record(i + LOOKAHEAD));
-            }
-            if i + LOOKAHEAD / 2 < count {
-                self.prefetch_near(record(i + LOOKAHEAD / 2));
-            }
-            let bytes = record(i);
+        let all = Records(records);
+        self.look_into(all);
+        for (at, bytes) in records.chunks_exact(RECORD_BYTES).enumerate() {
+            self.look_ahead(all, at);
             let has_text = bytes[1] & record_flag::TEXT != 0;
             let text = if has_text { texts.next_text() } else { None };
             self.run(bytes, text);
@@ -272,27 +262,6 @@ impl Engine {
             self.incarnations.pop_front();
         }
         self.incarnations.push_back((incarnation, frame_number));
-    }
-
-    #[inline(always)]
-    fn prefetch_far(&self, record: &[u8]) {
-        let header = CommandHeader::from_bytes(record);
-        if self.ledger.exists(header.account) {
-            self.ledger.account(header.account).prefetch();
-        }
-        if header.flags & record_flag::KEY != 0 {
-            self.keys.prefetch(header.account, header.key_low);
-        }
-        if is_order_reference(header.kind) {
-            self.orders.prefetch_index(CancelOrder::from_bytes(record).order_id);
-        }
-    }
-
-    #[inline(always)]
-    fn prefetch_near(&self, record: &[u8]) {
-        if is_order_reference(record[0]) {
-            self.orders.prefetch_order(CancelOrder::from_bytes(record).order_id);
-        }
     }
 
     /// Run one command at the next sequence.
@@ -498,12 +467,6 @@ fn check_texts(frame: &Frame<'_>, offset: usize) -> Result<(), ApplyError> {
     if whole { Ok(()) } else { Err(ApplyError::Malformed { offset, problem: Problem::Text }) }
 }
 
-/// CANCEL_ORDER and REPLACE_ORDER begin their body with the order's id.
-#[inline(always)]
-const fn is_order_reference(kind: u8) -> bool {
-    kind == CommandKind::CancelOrder as u8 || kind == CommandKind::ReplaceOrder as u8
-}
-
 pub(crate) fn named_order(kind: u8, record: &[u8]) -> u64 {
-    if is_order_reference(kind) { CancelOrder::from_bytes(record).order_id } else { 0 }
+    if names_order(kind) { CancelOrder::from_bytes(record).order_id } else { 0 }
 }

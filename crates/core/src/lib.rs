@@ -26,6 +26,7 @@ pub mod wire;
 
 mod accounts;
 mod admin;
+mod ahead;
 mod cancel;
 mod keyed;
 mod matching;

@@ -162,6 +162,10 @@ impl Engine {
                 }
                 continue;
             }
+            let next = self.orders[maker].next;
+            if next != NONE {
+                self.look_at_maker(&self.orders[next]);
+            }
             self.trade(taker, maker);
             trade_count += 1;
         }

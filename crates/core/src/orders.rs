@@ -61,6 +61,12 @@ impl Order {
         self.quantity - self.leaves
     }
 
+    #[inline(always)]
+    pub fn prefetch(&self) {
+        prefetch(&self.id);
+        prefetch(&self.filled_value);
+    }
+
     pub const fn has_key(&self) -> bool {
         self.key_fingerprint != 0
     }
@@ -143,13 +149,17 @@ impl Orders {
         self.by_id.prefetch(mix_sequence(id));
     }
 
-    /// The order's slot if the index says so at first sight, its memory asked for.
-    #[inline]
-    pub fn prefetch_order(&self, id: u64) -> Option<&Order> {
-        let order = &self.slots[self.by_id.guess(mix_sequence(id))? as usize];
-        prefetch(order);
-        prefetch(&order.filled_value);
-        Some(order)
+    /// The order, if the index says so at first sight.
+    #[inline(always)]
+    pub fn guess(&self, id: u64) -> Option<&Order> {
+        Some(&self.slots[self.by_id.guess(mix_sequence(id))? as usize])
+    }
+
+    #[inline(always)]
+    pub fn prefetch_order(&self, id: u64) {
+        if let Some(order) = self.guess(id) {
+            order.prefetch();
+        }
     }
 
     pub fn len(&self) -> usize {
