@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 """Longest wait for a start; machines under load are slow."""
 
 
@@ -58,7 +58,7 @@ class NodeProcess:
                 command,
                 stdout=log,
                 stderr=log,
-                env=os.environ | self.environment,
+                env=os.environ | {"PYTHONFAULTHANDLER": "1"} | self.environment,
                 start_new_session=True,
             )
 
@@ -75,7 +75,10 @@ class NodeProcess:
             if self.status("/ready") == 200:
                 return
             time.sleep(0.01)
-        raise AssertionError(f"the node did not start:\n{self.log.read_text()[-3000:]}")
+        if self.process is not None:
+            self.process.send_signal(signal.SIGABRT)  # faulthandler says where it stands
+            self.process.wait()
+        raise AssertionError(f"the node did not start:\n{self.log.read_text()[-5000:]}")
 
     def status(self, path: str) -> int:
         """HTTP status of a GET; 0 when nobody answers."""
