@@ -2,6 +2,9 @@
 
 use crate::wire::{RECORD_BYTES, Wire, record_flag};
 
+/// Room made at a time.
+const GROW_RECORDS: usize = 1024;
+
 /// Events of one call of `apply`, in cause order.
 #[derive(Default)]
 pub struct Output {
@@ -24,11 +27,25 @@ impl Output {
         self.records.len() / RECORD_BYTES
     }
 
+    #[cold]
+    fn grow(&mut self) {
+        self.records.reserve(GROW_RECORDS * RECORD_BYTES);
+    }
+
     /// Append an event; its index is returned.
     #[inline(always)]
     pub fn push<T: Wire>(&mut self, event: &T) -> usize {
+        const { assert!(size_of::<T>() == RECORD_BYTES) };
         let index = self.count();
-        self.records.extend_from_slice(event.as_bytes());
+        if self.records.capacity() - self.records.len() < RECORD_BYTES {
+            self.grow();
+        }
+        // SAFETY: there is room for a record, and a `Wire` type is one record without padding.
+        unsafe {
+            let end = self.records.as_mut_ptr().add(self.records.len());
+            end.cast::<T>().write_unaligned(*event);
+            self.records.set_len(self.records.len() + RECORD_BYTES);
+        }
         index
     }
 

@@ -4,7 +4,7 @@
 //! command, it goes to the back of a queue by the time of finishing. So keys cost sequential memory
 //! but for the index, and the oldest are forgotten from the front.
 
-use crate::index::{FlatIndex, mix};
+use crate::index::{FlatIndex, spread};
 use crate::orders::{Order, Orders};
 use crate::wire::CommandKind;
 use std::collections::VecDeque;
@@ -105,11 +105,21 @@ impl Queue {
 pub struct Keys {
     finished: Queue,
     index: FlatIndex,
+    /// When the oldest finished entry finished; MAX when there is none.
+    oldest: Oldest,
+}
+
+struct Oldest(i64);
+
+impl Default for Oldest {
+    fn default() -> Self {
+        Self(i64::MAX)
+    }
 }
 
 #[inline(always)]
 const fn hash(account: u32, low: u64) -> u64 {
-    mix(low ^ (account as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    spread(low.wrapping_add((account as u64) << 32 | account as u64))
 }
 
 impl Keys {
@@ -168,7 +178,7 @@ impl Keys {
     /// Record an entry whose window runs from `now` on. Times come in ascending order.
     #[inline]
     pub fn insert_finished(&mut self, entry: KeyEntry, now: i64) {
-        let number = self.finished.push(KeyEntry { finished_at: now, ..entry });
+        let number = self.push(KeyEntry { finished_at: now, ..entry });
         self.index.insert(hash(entry.account, entry.low), number as u32 & !LIVE);
     }
 
@@ -176,17 +186,24 @@ impl Keys {
     #[inline]
     pub fn finish(&mut self, order: &Order, slot: u32, now: i64) {
         let entry = KeyEntry { finished_at: now, ..KeyEntry::of_order(order) };
-        let number = self.finished.push(entry);
+        let number = self.push(entry);
         let hash = hash(entry.account, entry.low);
         self.index.replace(hash, slot | LIVE, number as u32 & !LIVE);
     }
 
     /// Forget what finished at or before this time.
-    #[inline]
+    #[inline(always)]
     pub fn forget_until(&mut self, time: i64) {
+        if self.oldest.0 <= time {
+            self.forget(time);
+        }
+    }
+
+    fn forget(&mut self, time: i64) {
         while self.finished.first < self.finished.end {
             let number = self.finished.first;
             let entry = self.finished.get(number);
+            self.oldest.0 = entry.finished_at;
             if entry.finished_at > time {
                 return;
             }
@@ -198,6 +215,14 @@ impl Keys {
             self.index.remove(hash, number as u32 & !LIVE);
             self.finished.pop();
         }
+        self.oldest.0 = i64::MAX;
+    }
+
+    #[inline(always)]
+    fn push(&mut self, entry: KeyEntry) -> u64 {
+        // Times ascend, so only the first of an empty queue is older than what is known.
+        self.oldest.0 = self.oldest.0.min(entry.finished_at);
+        self.finished.push(entry)
     }
 
     /// When the oldest finished entry finished; None when there is none.

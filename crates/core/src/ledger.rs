@@ -156,6 +156,12 @@ impl Ledger {
         self.account_mut(account).add_position(position);
     }
 
+    #[cold]
+    fn touch(&mut self, account: u32, asset: u32, instrument: u32) {
+        self.balance_mut(account, asset);
+        self.position_mut(account, instrument);
+    }
+
     /// Hold more of an asset, or less, for an order of this many more open lots.
     #[inline]
     pub fn change_hold(
@@ -167,10 +173,15 @@ impl Ledger {
         side: u8,
         lots: i64,
     ) {
-        let balance = self.balance_mut(account, asset);
+        let entry = self.account(account);
+        if entry.balance(asset).is_none() || entry.position(instrument).is_none() {
+            self.touch(account, asset, instrument);
+        }
+        let entry = self.account_mut(account);
+        let balance = entry.balance_mut(asset).expect("touched balances are there");
         balance.held += amount;
         assert!(balance.held >= 0, "more released than held");
-        let position = self.position_mut(account, instrument);
+        let position = entry.position_mut(instrument).expect("touched positions are there");
         if side == Side::Buy as u8 {
             position.open_buy += lots;
         } else {
