@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,8 @@ BENCHMARKS: dict[str, Callable[[int], Report]] = {
     "sockets": sockets.run,
 }
 ROUNDS = 5
+# Columns when the output is no terminal.
+PLAIN_WIDTH = 120
 
 
 def main() -> None:
@@ -48,7 +51,7 @@ def main() -> None:
     for name in arguments.names:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     facts = machine.facts()
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()), style="dim")
     reports = []

@@ -23,40 +23,39 @@ HAS = {
 
 def run(rounds: int) -> Report:
     found = binary.lines("engine", "--rounds", str(rounds))
-    rows = [_row(line) for line in found]
     ours = [line for line in found if line["engine"] == OURS]
+    rows = [_row(line, [peer for peer in found if peer["flow"] == line["flow"]]) for line in ours]
     per_command, per_fill = _split(ours)
     notes = [f"{name}: {what}" for name, what in HAS.items()]
     notes.append(
         f"least squares over the flows: {per_command:.1f} ns per command, {per_fill:.1f} per fill"
     )
+    fewest = {name: min(line[name] for line in ours) for name in ("resting", "keys")}
+    notes.append(
+        f"at least {fewest['resting']:,} orders rest and {fewest['keys']:,} keys are remembered; "
+        f"{sum(line['rejects'] for line in found)} rejects; all engines made the same fills"
+    )
     return Report(
         "engine",
-        "Engine, processor time of one core, ns per command; five flows, 1,000,000 commands each",
+        "Engine, ns of processor time per command; five flows, 1,000,000 commands each",
         rows,
         _verdicts(found, ours),
         notes,
     )
 
 
-def _row(line: dict[str, Any]) -> dict[str, Cell]:
-    commands, fills = line["commands"], line["fills"]
-    row: dict[str, Cell] = {
-        "flow": line["flow"],
-        "engine": line["engine"],
-        "ns/command": line["ns_per_command"],
-        "min": line["ns_per_command_min"],
-        "max": line["ns_per_command_max"],
-        "fills/command": fills / commands,
-        "ns/(command+fill)": line["ns_per_command"] * commands / (commands + fills),
-        "rejects": line["rejects"],
-    }
-    if line["engine"] == OURS:
-        row["events/command"] = line["events"] / commands
-        row["resting"] = line["resting"]
-        row["keys"] = line["keys"]
-    if line["fills"] != line["fills_expected"]:
-        row["fills/command"] = f"{fills / commands:.3f} (!)"
+def _row(ours: dict[str, Any], engines: list[dict[str, Any]]) -> dict[str, Cell]:
+    for line in engines:
+        if line["fills"] != line["fills_expected"]:
+            raise AssertionError(f"{line['engine']} made other fills on {line['flow']}")
+    commands, fills = ours["commands"], ours["fills"]
+    row: dict[str, Cell] = {"flow": ours["flow"]}
+    row |= {line["engine"]: line["ns_per_command"] for line in engines}
+    row["from"] = ours["ns_per_command_min"]
+    row["to"] = ours["ns_per_command_max"]
+    row["per command+fill"] = ours["ns_per_command"] * commands / (commands + fills)
+    row["fills"] = fills / commands
+    row["events"] = ours["events"] / commands
     return row
 
 
