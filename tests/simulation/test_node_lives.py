@@ -50,9 +50,9 @@ class Market:
     def live(self) -> None:
         """One run of a node, up to whatever ends it; then what the next one finds."""
         rng = self.rng
-        fault = rng.choice([*FAULTS, "", "", ""])
+        fault = rng.choice([*FAULTS, "write", "sync", ""])
         error = rng.choice([errno.EIO, errno.ENOSPC]) if fault == "allocate" else errno.EIO
-        disk = FaultyDisk(fault, rng.randrange(1, 60), error)
+        disk = FaultyDisk(fault, rng.randrange(1, 40), error)
         told: list[tuple[int, int, int]] = []
         ending = "clean"
         try:

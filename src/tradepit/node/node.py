@@ -128,10 +128,12 @@ class Node:
         self.state = NodeState.STOPPING
         if not was_failed:
             await self._idle.wait()
-        self._journal.close()
-        self.state = NodeState.STOPPED
-        if not self._ended.done():
-            self._ended.set_result(None)
+        try:
+            self._journal.close()
+        finally:
+            self.state = NodeState.STOPPED
+            if not self._ended.done():
+                self._ended.set_result(None)
 
     async def wait_ended(self) -> None:
         """Return when the node has stopped, or has failed and should be stopped."""

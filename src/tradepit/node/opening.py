@@ -50,10 +50,16 @@ class OpenNode:
         self._lock = lock
 
     async def close(self) -> None:
-        """Finish what was taken, then let go of the data directory."""
-        await self.snapshotter.stop()
-        await self.node.stop()
-        self._lock.release()
+        """Finish what was taken, then let go of the data directory.
+
+        Raises:
+            JournalFailed: the commit mark could not be synced; nothing durable is lost.
+        """
+        try:
+            await self.snapshotter.stop()
+            await self.node.stop()
+        finally:
+            self._lock.release()
 
 
 async def open_node(root: Path, options: NodeOptions) -> OpenNode:
