@@ -120,7 +120,7 @@ class Recovery(NamedTuple):
 
     def _restore(self, stored: StoredSnapshot) -> Replica:
         replica = Replica.restore(
-            read_state(stored),
+            read_state(stored, check=False),
             history_orders=self.history.orders,
             history_trades=self.history.trades,
         )
