@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Final
 
 import structlog
@@ -58,7 +60,7 @@ def run(
 ) -> None:
     """Run one node, without participants. Ctrl-C stops it; started again it has all its state."""
     loaded = _load(config, data_dir=data_dir, host=host, port=port)
-    _run(loaded, is_demo=False, rate=0.0)
+    _run(loaded)
 
 
 @app.command()
@@ -70,13 +72,27 @@ def demo(
     rate: Annotated[
         float, typer.Option(help="Generated operations a second; 0: none.", min=0)
     ] = DEMO_ORDERS_PER_SECOND,
+    recorded: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also play this recorded session (DBN, MBO).", exists=True, dir_okay=False
+        ),
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(help="Of the recorded session; 1 = recorded pace, max = no pauses.")
+    ] = "1",
 ) -> None:
     """Run a market that lives: the demo instruments, generated orders, an account to trade with."""
+    flows = []
+    if rate:
+        flows.append(_flow_command("orders", "--rate", str(rate)))
+    if recorded is not None:
+        flows.append(_flow_command("recorded", str(recorded), "--speed", speed))
     is_elsewhere = data_dir is not None or "TRADEPIT_DATA_DIR" in os.environ
     loaded = _load(
         config, data_dir=data_dir if is_elsewhere else DEMO_DATA_DIR, host=host, port=port
     )
-    _run(loaded, is_demo=True, rate=rate)
+    _run(loaded, account=FIRST_ACCOUNT, flows=flows)
 
 
 def _load(config: str | None, **flags: object) -> Config:
@@ -87,13 +103,13 @@ def _load(config: str | None, **flags: object) -> Config:
         raise _fail(error) from None
 
 
-def _run(config: Config, *, is_demo: bool, rate: float) -> None:
+def _run(
+    config: Config, *, account: str | None = None, flows: Iterable[Sequence[str]] = ()
+) -> None:
     _configure_logs()
     sys.setswitchinterval(SWITCH_SECONDS)
-    flow = _flow_command(rate) if is_demo and rate else None
-    account = FIRST_ACCOUNT if is_demo else None
     try:
-        failure = uvloop.run(serve_market(config, account=account, flow=flow))
+        failure = uvloop.run(serve_market(config, account=account, flows=flows))
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except (
@@ -109,9 +125,9 @@ def _run(config: Config, *, is_demo: bool, rate: float) -> None:
         raise _fail(failure)
 
 
-def _flow_command(rate: float) -> list[str]:
-    """The generated participants, as a process of their own."""
-    return [sys.executable, "-m", "tradepit.cli", "flow", "orders", "--rate", str(rate)]
+def _flow_command(*arguments: str) -> list[str]:
+    """Participants, as a process of their own."""
+    return [sys.executable, "-m", "tradepit.cli", "flow", *arguments]
 
 
 def _fail(error: Exception) -> typer.Exit:

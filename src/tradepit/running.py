@@ -46,13 +46,13 @@ class AddressInUse(Exception):
 
 
 async def serve_market(
-    config: Config, *, account: str | None = None, flow: Sequence[str] | None = None
+    config: Config, *, account: str | None = None, flows: Iterable[Sequence[str]] = ()
 ) -> Exception | None:
     """Run a node and its gateway until SIGINT or SIGTERM, or until the node fails.
 
     Args:
         account: open this account and show its first trade.
-        flow: command line of generated participants; `--url` is added.
+        flows: command lines of participants; `--url` is added.
     Returns:
         Why the node failed; None when it was told to stop.
     """
@@ -61,7 +61,7 @@ async def serve_market(
     syncs = LatencyHistogram("tradepit_journal_sync_seconds", "Write and sync of one frame.")
     opened = await _open(config, lambda seconds: syncs.add(seconds * US_PER_SECOND))
     stopping = _stop_signal()
-    participants: Participants | None = None
+    participants: list[Participants] = []
     try:
         gateway = GatewayConfig(allowed_hosts=tuple(config.allowed_hosts))
         node = cast(MarketNode, opened.node)  # the native queries answer untyped tuples
@@ -72,12 +72,11 @@ async def serve_market(
             if account is not None:
                 await _open_account(opened.node, account)
                 _show_first_trade(server.url, account)
-            if flow is not None:
-                participants = await Participants.start([*flow, "--url", server.url])
+            for flow in flows:
+                participants.append(await Participants.start([*flow, "--url", server.url]))
             await _first(stopping.wait(), opened.node.wait_ended())
         finally:
-            if participants is not None:
-                await participants.stop()
+            await asyncio.gather(*(each.stop() for each in participants))
             await server.stop()
     finally:
         await opened.close()
@@ -200,15 +199,16 @@ The account "{account}" has money and coins. A first trade, in a shell or in Pyt
 
 
 class Participants:
-    """Generated order flow, in a process that ends with this one, however this one ends."""
+    """Order flow from a process that ends with this one, however this one ends."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, kind: str) -> None:
         self._process = process
+        self._kind = kind
         self._watching = asyncio.ensure_future(self._watch())
 
     @staticmethod
     async def start(command: list[str]) -> Participants:
-        """Start the process. It gets no signals of the terminal: it is told to stop."""
+        """Start `... flow KIND ...`. It gets no signals of the terminal: it is told to stop."""
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -217,11 +217,12 @@ class Participants:
             start_new_session=True,
             preexec_fn=_die_with_parent(),
         )
-        return Participants(process)
+        return Participants(process, command[command.index("flow") + 1])
 
     async def _watch(self) -> None:
         code = await self._process.wait()
-        errors.print(f"the generated orders ended (exit code {code}); the market goes on")
+        end = "ended" if code == 0 else f"failed with exit code {code}"
+        errors.print(f"`flow {self._kind}` {end}; the market goes on")
 
     async def stop(self) -> None:
         """End the process, kindly at first."""

@@ -27,11 +27,18 @@ class NodeProcess:
     """`tradepit run` on a directory. The same port over restarts, as a client would see it."""
 
     def __init__(
-        self, data_dir: Path, *, config: str = "load", environment: dict[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        config: str | None = "load",
+        environment: dict[str, str] | None = None,
+        command: tuple[str, ...] = ("run",),
     ) -> None:
         self.data_dir = data_dir
         self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.config = config
+        self.command = command
         self.environment = environment or {}
         self.prefix: list[str] = []
         """Put before the command, such as strace."""
@@ -45,14 +52,14 @@ class NodeProcess:
             sys.executable,
             "-m",
             "tradepit.cli",
-            "run",
+            *self.command,
             "--data-dir",
             str(self.data_dir),
             "--port",
             str(self.port),
-            "--config",
-            self.config,
         ]
+        if self.config is not None:
+            command += ["--config", self.config]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.end_to_end.node_process import START_SECONDS, NodeProcess
 
 from tradepit.client import AsyncClient, Client, RetryPolicy
 from tradepit.flow.api_market import ApiMarket
@@ -20,33 +21,6 @@ from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
 from tradepit.marketdata.dbn_source import RecordedEvent, read_events
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "dbn"
-STARTUP = RetryPolicy(attempts=100, first_s=0.05, longest_s=0.2)
-"""Twenty seconds for a node to come up on a busy machine."""
-
-
-class NodeProcess:
-    """A node of its own data directory and port; may be killed and started again."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "tradepit.cli", "run", "--data-dir", str(self._directory)]
-        self._process = subprocess.Popen([*command, "--port", str(self.port)])
-        with Client(self.url, retries=STARTUP) as client:
-            client.health()
-
-    def stop(self, how: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(how)
-        self._process.wait(timeout=20)
-
-    def kill_and_restart(self) -> None:
-        self.stop(signal.SIGKILL)
-        self.start()
 
 
 class KillingTransport(httpx.AsyncHTTPTransport):
@@ -67,16 +41,17 @@ class KillingTransport(httpx.AsyncHTTPTransport):
         sending = asyncio.ensure_future(super().handle_async_request(request))
         await asyncio.wait({sending}, timeout=0.0006 * self.kills)
         self.kills += 1
-        self._node.kill_and_restart()
+        self._node.kill()
+        self._node.start()
         return await sending
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[NodeProcess]:
-    process = NodeProcess(tmp_path / "data")
+    process = NodeProcess(tmp_path / "data", config=None)
     process.start()
     yield process
-    process.stop(signal.SIGTERM)
+    process.stop()
 
 
 def play(
@@ -139,6 +114,32 @@ def test_the_main_recording_is_reproduced_by_a_node(node: NodeProcess) -> None:
     assert report.bids.market_orders + report.asks.market_orders == 11_217
 
 
+def test_the_demo_plays_a_session_beside_its_generated_orders(tmp_path: Path) -> None:
+    session = DATA / "esm4-glbx-mdp3-20240508-2s.mbo.dbn.zst"
+    if not session.exists():
+        pytest.skip("esm4-glbx-mdp3-20240508-2s is not here (../shared/data/dbn)")
+    command = ("demo", "--rate", "50", "--recorded", str(session), "--speed", "max")
+    node = NodeProcess(tmp_path / "data", config=None, command=command)
+    node.start()
+    try:
+        with Client(node.url) as client:
+            wait_for(lambda: "`flow recorded` ended" in node.log.read_text())
+            wait_for(lambda: client.trades(instrument="BTC-USD").items)
+            book = client.order_book("ESM4")
+            assert book.bids
+            assert book.asks
+    finally:
+        assert node.stop() == 0
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until it holds; a loaded machine needs its time."""
+    end = time.monotonic() + START_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
 def test_generated_orders_trade_until_they_are_told_to_stop(node: NodeProcess) -> None:
     with Client(node.url) as client:
         client.create_instrument(
@@ -149,7 +150,8 @@ def test_generated_orders_trade_until_they_are_told_to_stop(node: NodeProcess) -
             for _ in range(20_000):
                 if len(client.trades(instrument="COIN-USD", limit="200").items) == 200:
                     break
-            node.kill_and_restart()
+            node.kill()
+            node.start()
             after = client.trades(instrument="COIN-USD", limit="1").items[0]
             for _ in range(20_000):
                 newest = client.trades(instrument="COIN-USD", limit="1").items[0]
@@ -161,10 +163,3 @@ def test_generated_orders_trade_until_they_are_told_to_stop(node: NodeProcess) -
     assert int(newest.id) > int(after.id) + 100
     assert len(book.bids) > 3
     assert len(book.asks) > 3
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
