@@ -183,6 +183,13 @@ class Replica:
         account id. None for all that has anything unusual about it."""
     def batch_json(self, events: bytes, first_sequence: int, count: int) -> bytes | None:
         """The answer to a batch of orders; None when one of them was not accepted."""
+    def placed_messages(self, events: bytes, first_sequence: int, count: int) -> list[bytes | None]:
+        """Answers to so many requests, each a whole HTTP message; None where nothing was
+        placed."""
+    def placed_frames(
+        self, events: bytes, first_sequence: int, ids: list[bytes]
+    ) -> list[bytes | None]:
+        """Answers to socket messages with these ids, each a whole frame; None as above."""
     def order_by_client_id(self, account: int, client_order_id: str) -> int:
         """Newest order of the account with this client order id; 0 = none known."""
     def orders(

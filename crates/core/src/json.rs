@@ -224,21 +224,32 @@ impl Renderer<'_> {
     /// the history no longer holds one.
     pub fn batch(&self, events: &[u8], first_sequence: u64, count: u64) -> Option<Vec<u8>> {
         let mut out = b"{\"results\":[".to_vec();
-        let mut records = events.chunks_exact(size_of::<OrderAccepted>());
-        for sequence in first_sequence..first_sequence + count {
-            let event = records.find(|record| sequence_of(record) == sequence)?;
-            if event[0] != EventKind::OrderAccepted as u8 {
-                return None;
-            }
-            if sequence > first_sequence {
+        for (index, order) in self.placed(events, first_sequence, count).enumerate() {
+            if index > 0 {
                 out.push(b',');
             }
             out.extend_from_slice(b"{\"status\":201,\"order\":");
-            out.extend_from_slice(&self.order_at(sequence, sequence)?);
+            out.extend_from_slice(&order?);
             out.push(b'}');
         }
         out.extend_from_slice(b"]}");
         Some(out)
+    }
+
+    /// The orders that so many commands placed; None for one that did not, or when the history no
+    /// longer holds it.
+    pub fn placed(
+        &self,
+        events: &[u8],
+        first_sequence: u64,
+        count: u64,
+    ) -> impl Iterator<Item = Option<Vec<u8>>> {
+        let mut records = events.chunks_exact(size_of::<OrderAccepted>());
+        (first_sequence..first_sequence + count).map(move |sequence| {
+            let event = records.find(|record| sequence_of(record) == sequence)?;
+            let is_accepted = event[0] == EventKind::OrderAccepted as u8;
+            if is_accepted { self.order_at(sequence, sequence) } else { None }
+        })
     }
 
     fn write(&self, o: &OrderView, up_to: u64, with_queue: bool) -> Vec<u8> {

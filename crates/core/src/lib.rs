@@ -5,9 +5,11 @@
 //! state and runs commands (`keyed`, `place`, `matching`, `replace`, `cancel`, `admin`,
 //! `accounts`), `book` orders prices, `ledger`
 //! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
-//! `history` is a bounded view of the events for reads, `json` writes orders for people, `plain` reads ordinary ones from them.
+//! `history` is a bounded view of the events for reads, `json` writes orders for people,
+//! `answers` puts them into messages, `plain` reads ordinary ones from them.
 
 pub mod account;
+pub mod answers;
 pub mod book;
 pub mod engine;
 pub mod event;

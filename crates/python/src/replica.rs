@@ -6,6 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tradepit_core::answers;
 use tradepit_core::engine::{ApplyError, Engine};
 use tradepit_core::frame::Problem;
 use tradepit_core::history::{History, OrderView, TradeView};
@@ -464,6 +465,38 @@ impl Replica {
     ) -> Option<Bound<'py, PyBytes>> {
         let renderer = Renderer { engine: &self.engine, history: &self.history };
         renderer.batch(events, first_sequence, count).map(|json| PyBytes::new(py, &json))
+    }
+
+    /// Answers to ordinary requests, each a whole HTTP message; None where no order was placed.
+    fn placed_messages<'py>(
+        &self,
+        py: Python<'py>,
+        events: &[u8],
+        first_sequence: u64,
+        count: u64,
+    ) -> Vec<Option<Bound<'py, PyBytes>>> {
+        let renderer = Renderer { engine: &self.engine, history: &self.history };
+        let orders = renderer.placed(events, first_sequence, count).zip(first_sequence..);
+        let message = |(order, sequence): (Option<Vec<u8>>, u64)| {
+            order.map(|order| PyBytes::new(py, &answers::message(sequence, &order)))
+        };
+        orders.map(message).collect()
+    }
+
+    /// Answers to ordinary socket messages with these ids, each a whole frame; None as above.
+    fn placed_frames<'py>(
+        &self,
+        py: Python<'py>,
+        events: &[u8],
+        first_sequence: u64,
+        ids: Vec<Bound<'py, PyBytes>>,
+    ) -> Vec<Option<Bound<'py, PyBytes>>> {
+        let renderer = Renderer { engine: &self.engine, history: &self.history };
+        let orders = renderer.placed(events, first_sequence, ids.len() as u64);
+        let frame = |((order, sequence), id): ((Option<Vec<u8>>, u64), &Bound<'py, PyBytes>)| {
+            order.map(|order| PyBytes::new(py, &answers::frame(id.as_bytes(), sequence, &order)))
+        };
+        orders.zip(first_sequence..).zip(&ids).map(frame).collect()
     }
 
     fn order_by_client_id(&self, account: u32, client_order_id: &str) -> u64 {

@@ -19,8 +19,8 @@ from tradepit.gateway.changing import CancelDraft, MassCancelDraft, ReplaceDraft
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.drafts import Draft, Market, StaleDefinition
 from tradepit.gateway.fields import check_key
+from tradepit.gateway.ordinary import TIMED_EVERY, OrdinaryOrders
 from tradepit.gateway.placing import PlaceDraft
-from tradepit.gateway.plain import PlainRequest
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, problem_of, refused
 from tradepit.gateway.rejects import RETRY_AFTER_S
@@ -39,9 +39,6 @@ from tradepit.observe.metrics import LatencyHistogram
 Reply = Callable[[Answer], None]
 
 BROKEN_ANSWER: Final = problem_answer(problem_of("internal_error", outcome="unknown"))
-
-TIMED_EVERY: Final = 16
-"""One write in so many is timed: enough for percentiles, nothing for the others."""
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +59,7 @@ class Desk:
         self.answered_count = 0
         self.refused_count = 0
         self.failed_count = 0
+        self.ordinary = OrdinaryOrders(self)
 
     def place(
         self, body: bytes, key: bytes | None, reply: Reply, *, is_async: bool = False
@@ -77,14 +75,6 @@ class Desk:
             reply(problem_answer(error.problem, retry_after=error.retry_after))
         else:
             _Single(self, draft, reply).submit()
-
-    def place_plain(self, data: bytes, host: bytes, reply: Callable[[], Reply]) -> bool:
-        """Take an ordinary order from a whole request; False, and nothing done, for any other."""
-        found = self.node.replica.plain_request(data, host)
-        if found is None:
-            return False
-        _Single(self, PlainRequest(self.market, found, data), reply()).submit()
-        return True
 
     def cancel(
         self,
@@ -117,6 +107,10 @@ class Desk:
     def submit(self, draft: Draft, reply: Reply) -> None:
         """Submit a draft; `reply` is called later, or at once when the node takes nothing."""
         _Single(self, draft, reply).submit()
+
+    def tell(self, draft: Draft, reply: Reply, outcome: Outcome) -> None:
+        """Answer a draft whose commands came back."""
+        _Single(self, draft, reply).done(outcome)
 
     def replace(
         self,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from tradepit.engine.rows import FillTuple, OrderTuple
-from tradepit.node.outcome import Done
+from tradepit.node.outcome import Done, GatheredDone
 
 InstrumentTuple = tuple[
     int, str, int, int, int, int, int, int, int, int,
@@ -46,6 +46,12 @@ class Replica(Protocol):
         self, body: bytes, key: bytes | None, operations_max: int
     ) -> tuple[bytes, int, str] | None: ...
     def batch_json(self, events: bytes, first_sequence: int, count: int) -> bytes | None: ...
+    def placed_messages(
+        self, events: bytes, first_sequence: int, count: int
+    ) -> list[bytes | None]: ...
+    def placed_frames(
+        self, events: bytes, first_sequence: int, ids: list[bytes]
+    ) -> list[bytes | None]: ...
     def order_by_client_id(self, account: int, client_order_id: str) -> int: ...
     def orders(
         self, account: int, instrument: int, statuses: int, before_order_id: int, limit: int
@@ -81,6 +87,10 @@ class MarketNode(Protocol):
         `account` is the id of the account that speaks, 0 for the operator. `done` is called once,
         on the event loop, never from inside this call.
         """
+
+    def gather(self, record: bytes, item: Any, done: GatheredDone, account: str) -> None:
+        """Queue one command; like `submit`, but `done` is called once for many: with their items,
+        and the outcome of all."""
 
     def add_listener(self, listener: Listener) -> None:
         """Call this after each applied frame, after the answers."""

@@ -28,7 +28,6 @@ from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.wire_http import answer_bytes, is_json
 
 if TYPE_CHECKING:
-    from tradepit.gateway.desk import Reply
     from tradepit.gateway.gateway import Gateway
 
 log = structlog.get_logger(__name__)
@@ -69,7 +68,10 @@ class _Slot:
         self.message: bytes | None = None
 
     def reply(self, answer: Answer) -> None:
-        self.message = answer_bytes(answer)
+        self.send(answer_bytes(answer))
+
+    def send(self, message: bytes) -> None:
+        self.message = message
         self.protocol.on_slot_filled()
 
 
@@ -134,12 +136,12 @@ class OrderEntryProtocol(HttpToolsProtocol):
             return False
         if self.is_half_closed:
             return False
-        return self.gateway.desk.place_plain(data, self.known_host, self._new_reply)
+        return self.gateway.desk.ordinary.take_request(data, self.known_host, self._new_slot)
 
-    def _new_reply(self) -> Reply:
+    def _new_slot(self) -> _Slot:
         slot = _Slot(self)
         self.slots.append(slot)
-        return slot.reply
+        return slot
 
     def _bound_head(self, size: int) -> None:
         """Count what arrives while a head is unfinished, from the second read on: the first one
@@ -276,7 +278,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
             return
         is_order, key = self.hot
         self.hot = None
-        reply = self._new_reply()
+        reply = self._new_slot().reply
         if is_order:
             self.gateway.desk.place(self.hot_body, key, reply)
         else:

@@ -17,7 +17,6 @@ from tradepit.gateway.answers import json_text
 from tradepit.gateway.channels import Name, text_frame
 from tradepit.gateway.desk import result_json
 from tradepit.gateway.fields import check_key, visible
-from tradepit.gateway.plain import PlainMessage
 from tradepit.gateway.problems import UNDECODABLE, Problem, Refused, decoding_problem, refused
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import SocketMessage, decode_socket_message
@@ -30,9 +29,6 @@ TOO_BIG: Final = 1009
 FRAGMENT_COST: Final = 64
 """Counted for each fragment beside its bytes: a message of very many tiny ones costs memory too."""
 
-_CREATED: Final = 201
-_PLACED: Final = b'{"id":%b,"op":"place","sequence":%d,"status":201,"order":%b}'
-
 
 class Reply:
     """The answer to one socket message, under its id and op."""
@@ -44,17 +40,15 @@ class Reply:
         self.id = id
         self.op = op
 
-    def __call__(self, answer: Answer) -> None:
+    def send(self, message: bytes) -> None:
         session = self.session
         session.in_flight -= 1
-        if answer.status == _CREATED and not answer.is_replay and self.op == "place":
-            session.send_soon(text_frame(_PLACED % (self.id, answer.sequence, answer.body)))
-            return
+        session.send_soon(message)
+
+    def reply(self, answer: Answer) -> None:
         sequence = f',"sequence":{answer.sequence}' if answer.sequence else ""
         head = f'"op":{json_text(self.op)}{sequence},'
-        session.send_soon(
-            text_frame(b'{"id":%b,%b%b' % (self.id, head.encode(), result_json(answer)[1:]))
-        )
+        self.send(text_frame(b'{"id":%b,%b%b' % (self.id, head.encode(), result_json(answer)[1:])))
 
 
 class Session(WSListener):
@@ -196,17 +190,15 @@ class Session(WSListener):
         config = desk.config
         if not config.hot_path or self.in_flight >= config.socket_in_flight_max:
             return False
-        found = desk.node.replica.plain_message(payload)
-        if found is None:
-            return False
+        return desk.ordinary.take_message(payload, self._new_reply)
+
+    def _new_reply(self, id_text: bytes) -> Reply:
         self.in_flight += 1
-        draft = PlainMessage(desk.market, found, payload)
-        desk.submit(draft, Reply(self, found[2], "place"))
-        return True
+        return Reply(self, id_text, "place")
 
     def _refuse(self, id_text: bytes, op: str, problem: Problem) -> None:
         self.in_flight += 1
-        Reply(self, id_text, op)(problem_answer(problem))
+        Reply(self, id_text, op).reply(problem_answer(problem))
 
     def _write(self, message: SocketMessage, id_text: bytes) -> None:
         desk = self._sockets.desk
@@ -216,7 +208,7 @@ class Session(WSListener):
         key = None if key_text is None else check_key(visible(key_text, "idempotency_key"))
         draft = desk.operation_draft(message, key)
         self.in_flight += 1
-        desk.submit(draft, Reply(self, id_text, message.op))
+        desk.submit(draft, Reply(self, id_text, message.op).reply)
 
     def _subscription(self, message: SocketMessage, id_text: bytes) -> None:
         channel = message.channel

@@ -124,8 +124,9 @@ class FileJournal:
 
     @property
     def is_full(self) -> bool:
-        needed = self._options.reserve + self._options.frame_bytes_max
-        return self._is_disk_full and self._left < needed
+        if not self._is_disk_full:
+            return False
+        return self._left < self._options.reserve + self._options.frame_bytes_max
 
     @property
     def _left(self) -> int:

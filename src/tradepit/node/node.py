@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -25,6 +25,7 @@ from tradepit.node.outcome import (
     REJECTED,
     UNKNOWN,
     Done,
+    GatheredDone,
     NoSpace,
     Outcome,
     ReadOnly,
@@ -173,6 +174,23 @@ class Node:
         if len(records) + len(texts) > self._submission_bytes_max:
             raise ValueError(f"a submission of {len(records) + len(texts)} bytes fits no frame")
         self._queue.add(Submission(records, texts, count, done, account, urgent))
+        self._pump_soon()
+
+    def gather(self, record: bytes, item: Any, done: GatheredDone, account: AccountName) -> None:
+        """Take one command that is not urgent and has no text. `done` is called as by `submit`,
+        though once for many commands, with their items; it must be the same object for all.
+
+        Raises:
+            Overloaded, NoSpace, ReadOnly, Stopped: nothing was taken.
+        """
+        if self.state is not NodeState.RUNNING:
+            self._refuse()
+        if self._journal.is_full:
+            raise NoSpace
+        self._queue.gather(record, item, done, account)
+        self._pump_soon()
+
+    def _pump_soon(self) -> None:
         self._idle.clear()
         if not self._is_pump_scheduled:
             self._is_pump_scheduled = True
@@ -266,10 +284,10 @@ class Node:
     def _hand_over(self, group: list[Submission]) -> None:
         now = self._clock()
         is_behind = now > self.replica.market_time_ns + JUMP_BOUND_NS
-        if is_behind and self.replica.rules_version and group[0].records[0] != _TIME_JUMP:
+        if is_behind and self.replica.rules_version and group[0].parts[0][0] != _TIME_JUMP:
             jump = commands.time_jump(to_ns=now)
             group.insert(0, Submission(jump, b"", 1, None, OPERATOR, is_urgent=True))
-        records = b"".join([submission.records for submission in group])
+        records = b"".join([part for submission in group for part in submission.parts])
         texts = b"".join([submission.texts for submission in group])
         self._journal.submit(Group(records, texts, len(records) // RECORD_BYTES, now))
         self._flight = group
@@ -295,7 +313,7 @@ class Node:
             return
         self._queue.finish(submission)
         try:
-            submission.done(outcome)
+            submission.tell(outcome)
         except Exception:
             log.exception("an answer failed", sequence=outcome.first_sequence)
 

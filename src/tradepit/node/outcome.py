@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -50,6 +50,9 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 Done = Callable[[Outcome], None]
 """Called once per submission, on the event loop. Must be cheap; what it raises is logged."""
+
+GatheredDone = Callable[[list[Any], Outcome], None]
+"""Called once for commands that were gathered: their items in order, and the outcome of all."""
 
 UNKNOWN: Final = Outcome(Failure.UNKNOWN)
 REJECTED: Final = Outcome(Failure.REJECTED)

@@ -1,8 +1,9 @@
 import random
+from typing import Any
 
 import pytest
 
-from tradepit.node.outcome import Overloaded
+from tradepit.node.outcome import Outcome, Overloaded
 from tradepit.node.queue import CommandQueue, Limits, Submission
 
 LIMITS = Limits(node_max=100, urgent_extra=20, account_max=30, frame_max=40)
@@ -15,7 +16,15 @@ def submission(
 
 
 def numbers(taken: list[Submission]) -> list[int]:
-    return [int.from_bytes(each.records, "little") for each in taken]
+    return [int.from_bytes(part, "little") for each in taken for part in each.parts]
+
+
+def ignore(items: list[Any], outcome: Outcome) -> None:
+    """Nobody waits."""
+
+
+def gather(queue: CommandQueue, number: int, *, account: int | str = "a") -> None:
+    queue.gather(number.to_bytes(96, "little"), number, ignore, account)
 
 
 def queue_of(*submissions: Submission) -> CommandQueue:
@@ -54,12 +63,18 @@ def test_an_account_keeps_its_order_in_any_mixture():
         sent = []
         for number in range(60):
             account = rng.randrange(4)
-            queue.add(submission(number, account=account, urgent=rng.random() < 0.4))
+            if rng.random() < 0.5:
+                gather(queue, number, account=account)
+            else:
+                queue.add(submission(number, account=account, urgent=rng.random() < 0.8))
             sent.append((account, number))
         taken = []
         while queue.waiting:
             taken += queue.take(rng.choice([96, 500, 5000]))
-        got = [(each.account, number) for each, number in zip(taken, numbers(taken), strict=True)]
+            if not taken:
+                taken += queue.take(60 * 96)
+        accounts = [account for each in taken for account in each.accounts]
+        got = list(zip(accounts, numbers(taken), strict=True))
         assert sorted(got) == sorted(sent)
         for account in range(4):
             mine = [number for who, number in got if who == account]
@@ -114,6 +129,42 @@ def test_finished_commands_make_room():
     for each in taken[1:]:
         queue.finish(each)
     assert queue.in_flight == 1
+
+
+def test_commands_that_are_gathered_share_a_submission_until_another_comes_between():
+    queue = CommandQueue(LIMITS)
+    for number in range(3):
+        gather(queue, number, account=f"a{number}")
+    queue.add(submission(3, account="b"))
+    gather(queue, 4)
+    gather(queue, 5)
+    taken = queue.take(10_000)
+    assert numbers(taken) == list(range(6))
+    assert [each.commands for each in taken] == [3, 1, 2]
+
+
+def test_a_gathering_fits_a_frame():
+    queue = CommandQueue(LIMITS)
+    for number in range(50):
+        gather(queue, number, account=number)
+    assert numbers(queue.take(10_000)) == list(range(40))
+    assert numbers(queue.take(10_000)) == list(range(40, 50))
+
+
+def test_gathered_commands_count_for_their_accounts():
+    queue = CommandQueue(LIMITS)
+    for number in range(30):
+        gather(queue, number)
+    gather(queue, 30, account="b")
+    with pytest.raises(Overloaded):
+        gather(queue, 31)
+    queue.add(submission(32, urgent=True))
+    (gathered, cancel) = queue.take(10_000)
+    assert numbers([gathered, cancel]) == [*range(31), 32]
+    queue.finish(gathered)
+    for number in range(29):
+        gather(queue, number)
+    assert queue.in_flight == 30
 
 
 def test_taking_what_is_not_urgent_leaves_what_is_in_order():
