@@ -145,6 +145,9 @@ def test_an_unaffordable_order_says_what_was_missing(trader: Trader) -> None:
     answer = trader.place(trader.alice, "buy", "1000000", "2")
     assert answer.status_code == 422
     assert code_of(answer) == "insufficient_funds"
+    problem = answer.json()
+    assert problem["asset"] == "USD"
+    assert (problem["required"], problem["available"]) == ("2000000.00000000", "1000000.00000000")
     assert "2000000.00000000 USD" in answer.json()["detail"]
     assert "1000000.00000000 USD is available" in answer.json()["detail"]
 

@@ -2,9 +2,11 @@
 
 - `server`: the one port; `protocol`: order entry inside the HTTP protocol; `app`: everything else
 - `desk`: every write; `drafts`: one write from body to records and from events to answer, in
-  `placing`, `changing`, `administration`; `plain`: orders that the native module reads
+  `placing`, `changing`, `administration` (whole ones of it in `account_drafts`,
+  `instrument_drafts`); `plain`: orders that the native module reads
 - `shapes`: request bodies; `fields`: their single values; `results`: bodies of answers
-- `answers`: orders and trades as JSON; `replies`, `wire_http`: an answer, and its bytes
+- `answers`: orders and trades as JSON; `statements`: accounts and instruments; `replies`,
+  `wire_http`: an answer, and its bytes
 - `problems`: refusals; `rejects`: those of the engine
 - `listing`: symbols and decimals; `times`; `access`: who may connect
 - `accounts`, `instruments`, `orders`, `market_data`, `operations`: the routes

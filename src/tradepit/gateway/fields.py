@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from tradepit.domain.wire import OrderStatus
 from tradepit.gateway.problems import refused
 from tradepit.gateway.times import parse_time
 
@@ -24,6 +25,11 @@ TIMES_IN_FORCE: Final = _cases({"gtc": 1, "day": 2, "gtd": 3, "ioc": 4, "fok": 5
 PREVENTIONS: Final = _cases(
     {"none": 0, "cancel_taker": 1, "cancel_maker": 2, "cancel_both": 3, "decrement": 4}
 )
+
+STATUSES: Final = {status.name.lower(): 1 << status for status in OrderStatus if status} | {
+    "open": 1 << OrderStatus.NEW | 1 << OrderStatus.PARTIALLY_FILLED
+}
+"""Names of order statuses, and the bits that the replica asks for them with."""
 
 
 def choose(table: dict[str, int], name: str, field: str) -> int:
@@ -78,3 +84,15 @@ def order_number(text: str | int) -> int:
     if not 0 < number <= ORDER_ID_MAX:
         raise refused("unknown_order")
     return number
+
+
+def statuses_field(text: str | None) -> int:
+    """Return the bits of a list of statuses, 0 when absent; raises `Refused`."""
+    mask = 0
+    for name in text.split(",") if text else ():
+        bit = STATUSES.get(name.strip().lower())
+        if bit is None:
+            known = ", ".join(STATUSES)
+            raise refused("invalid_parameter", f"status must be among {known}", field="status")
+        mask |= bit
+    return mask

@@ -7,9 +7,8 @@ from typing import Final
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath
 
-from tradepit.domain.wire import OrderStatus
 from tradepit.gateway.changing import MassCancelDraft
-from tradepit.gateway.fields import check_key, order_number
+from tradepit.gateway.fields import check_key, order_number, statuses_field
 from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import (
@@ -22,11 +21,6 @@ from tradepit.gateway.requests import (
     read_body,
 )
 from tradepit.gateway.shapes import AmendOrder
-
-_OPEN: Final = 1 << OrderStatus.NEW | 1 << OrderStatus.PARTIALLY_FILLED
-_STATUSES: Final = {status.name.lower(): 1 << status for status in OrderStatus if status} | {
-    "open": _OPEN
-}
 
 
 @post("/orders")
@@ -106,7 +100,7 @@ async def read_order(
 async def list_orders(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     await gateway.waiters.reach(request)
     wanted = gateway.slice(request)
-    statuses = _statuses(request.query_params.get("status"))
+    statuses = statuses_field(request.query_params.get("status"))
     replica = gateway.node.replica
     market = gateway.desk.market
     account = instrument = 0
@@ -142,17 +136,6 @@ def _by_client_order_id(
     if row is not None and instrument in (0, row[2]) and (not statuses or statuses & (1 << row[8])):
         items.append(gateway.desk.market.renderer.order_row(row))
     return json_response(page_body(items, replica.sequence, None))
-
-
-def _statuses(text: str | None) -> int:
-    mask = 0
-    for name in text.split(",") if text else ():
-        bit = _STATUSES.get(name.strip().lower())
-        if bit is None:
-            known = ", ".join(_STATUSES)
-            raise refused("invalid_parameter", f"status must be among {known}", field="status")
-        mask |= bit
-    return mask
 
 
 HANDLERS: Final = (

@@ -65,6 +65,12 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     detail: str = ""
     field: str | None = None
     outcome: str | None = None
+    asset: str | None = None
+    """Of `required` and `available`, when they are money."""
+    required: str | None = None
+    """What the command asked for: money, a price or a quantity, by code."""
+    available: str | None = None
+    """What there is, or the nearest that the rule allows."""
 
 
 class Refused(Exception):

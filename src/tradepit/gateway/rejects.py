@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from tradepit.domain.wire import COMMAND_REJECTED, RejectReason
 from tradepit.gateway.listing import Instrument, Listing
@@ -41,29 +43,50 @@ def read_reject(events: bytes, position: int) -> Reject:
     )
 
 
+class _Amounts(NamedTuple):
+    """What a rule compared, in words and by itself."""
+
+    detail: str
+    required: str
+    available: str
+    asset: str | None = None
+
+
 def reject_problem(reject: Reject, listing: Listing, instrument: Instrument | None) -> Problem:
     """Return the problem of a reject, with the amounts that the rule compared."""
-    return problem_of(REJECT_CODES[reject.reason], _detail(reject, listing, instrument))
+    code = REJECT_CODES[reject.reason]
+    amounts = _amounts(reject, listing, instrument)
+    if amounts is None:
+        return problem_of(code)
+    return msgspec.structs.replace(
+        problem_of(code, amounts.detail),
+        asset=amounts.asset,
+        required=amounts.required,
+        available=amounts.available,
+    )
 
 
-def _detail(reject: Reject, listing: Listing, instrument: Instrument | None) -> str:
+def _amounts(reject: Reject, listing: Listing, instrument: Instrument | None) -> _Amounts | None:
     reason, required, available = reject.reason, reject.required, reject.available
     if not required and not available:
-        return ""
+        return None
     if reason == RejectReason.INSUFFICIENT_FUNDS and reject.asset in listing.assets:
         code = listing.assets[reject.asset].code
         needs = listing.amount_text(reject.asset, required)
         has = listing.amount_text(reject.asset, available)
-        return f"this needs {needs} {code}, {has} {code} is available"
-    if instrument is None:
-        return ""
-    price, quantity = instrument.price_text, instrument.quantity_text
-    if reason == RejectReason.PRICE_COLLAR:
-        return f"price {price(required)} is outside the collar; nearest is {price(available)}"
-    if reason == RejectReason.POST_ONLY_WOULD_TAKE:
-        return f"price {price(required)} would take; opposite best is {price(available)}"
-    if reason == RejectReason.MIN_QUANTITY:
-        return f"quantity {quantity(required)} is below the minimum of {quantity(available)}"
-    if reason == RejectReason.MAX_QUANTITY:
-        return f"quantity {quantity(required)} is above the maximum of {quantity(available)}"
-    return ""
+        return _Amounts(f"this needs {needs} {code}, {has} {code} is available", needs, has, code)
+    wording = _WORDINGS.get(reason)
+    if instrument is None or wording is None:
+        return None
+    text = instrument.quantity_text if reason in _QUANTITIES else instrument.price_text
+    given, bound = text(required), text(available)
+    return _Amounts(wording.format(given, bound), given, bound)
+
+
+_QUANTITIES: Final = (RejectReason.MIN_QUANTITY, RejectReason.MAX_QUANTITY)
+_WORDINGS: Final = {
+    int(RejectReason.PRICE_COLLAR): "price {} is outside the collar; nearest is {}",
+    int(RejectReason.POST_ONLY_WOULD_TAKE): "price {} would take; opposite best is {}",
+    int(RejectReason.MIN_QUANTITY): "quantity {} is below the minimum of {}",
+    int(RejectReason.MAX_QUANTITY): "quantity {} is above the maximum of {}",
+}

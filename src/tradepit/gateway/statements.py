@@ -1,0 +1,174 @@
+"""Accounts, instruments and what they hold, as JSON: bodies of answers and of reads."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tradepit.domain.decimals import format_average, format_units
+from tradepit.domain.wire import AccountState, AccountType, Phase, Side
+from tradepit.engine.rows import AccountRow, BalanceRow, InstrumentRow, PositionRow, TradeRow
+from tradepit.gateway import results
+from tradepit.gateway.answers import SIDE_TEXT
+from tradepit.gateway.drafts import Market
+from tradepit.gateway.listing import Instrument
+from tradepit.gateway.results import Account, AccountLimits, Balance, Position
+from tradepit.gateway.times import format_time
+
+
+def account_body(market: Market, account_id: str) -> bytes | None:
+    """An account as JSON, None when there is none."""
+    replica = market.replica
+    number = replica.account_number(account_id)
+    values = replica.account(number) if number else None
+    if values is None:
+        return None
+    row = AccountRow._make(values)
+    return msgspec.json.encode(
+        Account(
+            id=row.account_id,
+            name=row.name,
+            type="credit" if row.account_type == AccountType.CREDIT else "cash",
+            state=AccountState(row.account_state).name.lower(),  # type: ignore[arg-type]
+            open_orders=row.open_orders,
+            open_orders_max=row.open_orders_max,
+            balances=balances_of(market, number),
+            as_of=replica.sequence,
+        )
+    )
+
+
+def balances_of(market: Market, account: int) -> list[Balance]:
+    """The account's money, asset by asset."""
+    listing = market.listing
+    balances: list[Balance] = []
+    for values in market.replica.balances(account):
+        asset, total, held, credit = BalanceRow._make(values)
+        balance = Balance(
+            asset=listing.assets[asset].code,
+            total=listing.amount_text(asset, total),
+            held=listing.amount_text(asset, held),
+            available=listing.amount_text(asset, total - held + credit),
+        )
+        if credit:
+            balance.credit = listing.amount_text(asset, credit)
+        balances.append(balance)
+    return balances
+
+
+def position_of(market: Market, row: PositionRow) -> Position:
+    """One position, valued at the mid, else at the last trade."""
+    instrument = market.listing.by_number[row.instrument]
+    unit = instrument.row.unit
+    average = None
+    if row.net:
+        average = format_average(
+            row.cost, row.net, instrument.row.tick_mantissa, instrument.row.tick_exponent
+        )
+    double_mark = mark_twice(market, instrument)
+    unrealised = None
+    if double_mark or not row.net:
+        gain = (double_mark * row.net - 2 * row.cost) * unit
+        unrealised = instrument.quote_text(gain // 2 if row.net else 0)
+    position = Position(
+        instrument=instrument.row.symbol,
+        net_quantity=instrument.quantity_text(row.net),
+        average_price=average,
+        realised_pnl=instrument.quote_text(row.realised * unit),
+        unrealised_pnl=unrealised,
+        version=row.version,
+    )
+    if row.position_max:
+        position.position_max = instrument.quantity_text(row.position_max)
+    return position
+
+
+def mark_twice(market: Market, instrument: Instrument) -> int:
+    """Twice the mark in ticks (a mid can be half a tick): the mid, else the last trade, else 0."""
+    replica = market.replica
+    bid, _, ask, _ = replica.top(instrument.number)
+    if bid and ask:
+        return bid + ask
+    rows = (InstrumentRow._make(values) for values in replica.instruments())
+    return next((2 * row.last_price for row in rows if row.instrument == instrument.number), 0)
+
+
+def own_fills(market: Market, trade: TradeRow, account: int) -> list[str]:
+    """The account's side of a trade as JSON; both sides when it traded with itself."""
+    instrument = market.listing.by_number[trade.instrument]
+    maker_side = Side.SELL if trade.taker_side == Side.BUY else Side.BUY
+    sides = [
+        (trade.taker_account, trade.taker_order_id, trade.taker_side, trade.taker_fee, "taker"),
+        (trade.maker_account, trade.maker_order_id, maker_side, trade.maker_fee, "maker"),
+    ]
+    return [
+        f'{{"trade_id":"{trade.trade_id}","order_id":"{order_id}"'
+        f',"instrument":{instrument.symbol_json},"side":"{SIDE_TEXT[side]}"'
+        f',"price":"{instrument.price_text(trade.price)}"'
+        f',"quantity":"{instrument.quantity_text(trade.quantity)}"'
+        f',"fee":"{instrument.quote_text(fee)}","liquidity":"{liquidity}"'
+        f',"executed_at":"{format_time(trade.time_ns)}"}}'
+        for owner, order_id, side, fee, liquidity in sides
+        if owner == account
+    ]
+
+
+def limits_body(market: Market, account_id: str, account: int) -> bytes:
+    """All limits of an account as JSON."""
+    replica, listing = market.replica, market.listing
+    values = replica.account(account)
+    positions = [PositionRow._make(row) for row in replica.positions(account)]
+    balances = [BalanceRow._make(row) for row in replica.balances(account)]
+    return msgspec.json.encode(
+        AccountLimits(
+            id=account_id,
+            open_orders_max=values[5] if values else 0,
+            positions={
+                listing.by_number[row.instrument].row.symbol: listing.by_number[
+                    row.instrument
+                ].quantity_text(row.position_max)
+                for row in positions
+                if row.position_max
+            },
+            credit={
+                listing.assets[row.asset].code: listing.amount_text(row.asset, row.credit)
+                for row in balances
+                if row.credit
+            },
+        )
+    )
+
+
+def instrument_body(market: Market, row: InstrumentRow) -> bytes:
+    """An instrument with its rules as JSON."""
+    view = market.listing.by_number[row.instrument]
+    return msgspec.json.encode(
+        results.Instrument(
+            symbol=row.symbol,
+            phase=Phase(row.phase).name.lower(),
+            base_asset=view.base.code,
+            quote_asset=view.quote.code,
+            tick_size=view.tick_size,
+            lot_size=view.lot_size,
+            reference_price=view.price_text(row.reference_price) if row.reference_price else None,
+            last_price=view.price_text(row.last_price) if row.last_price else None,
+            quantity_min=view.quantity_text(row.quantity_min),
+            quantity_max=view.quantity_text(row.quantity_max),
+            value_max=view.quote_text(row.value_max) if row.value_max else None,
+            price_collar_percent=format_units(row.collar_ppm, 1, 4) if row.collar_ppm else None,
+            maker_fee_bps=format_units(row.maker_fee_ppm, 1, 2),
+            taker_fee_bps=format_units(row.taker_fee_ppm, 1, 2),
+            definition_version=row.definition_version,
+        )
+    )
+
+
+def newest_instrument_body(
+    market: Market, symbol: str, *, is_removed: bool = False
+) -> bytes | None:
+    """The newest instrument of a symbol as JSON."""
+    rows = [InstrumentRow._make(values) for values in market.replica.instruments()]
+    for row in reversed(rows):
+        if row.symbol == symbol and (row.phase == Phase.REMOVED) == is_removed:
+            market.listing.refresh()
+            return instrument_body(market, row)
+    return None
