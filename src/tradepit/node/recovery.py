@@ -14,7 +14,7 @@ import structlog
 from tradepit._native import EnginePanicked, Replica
 from tradepit.domain.wire import FRAME_HEADER, FRAME_HEADER_BYTES, RECORD_BYTES, FrameHeader
 from tradepit.journal.frame import build_frame, frame_bytes, texts_of
-from tradepit.journal.layout import DataDirectory
+from tradepit.journal.layout import START, DataDirectory, Place
 from tradepit.journal.port import Group
 from tradepit.journal.scan import Progress, Tail, read_run, scan_journal
 from tradepit.journal.snapshots import SnapshotDamaged, StoredSnapshot, find_snapshots, read_state
@@ -44,6 +44,15 @@ class Recovered(NamedTuple):
     """The command that the engine cannot run; the replica stands right before it."""
 
 
+class Beginning(NamedTuple):
+    """A replica as a snapshot left it (or empty), and what has to be replayed."""
+
+    replica: Replica
+    place: Place
+    """Where the replica stands in the journal."""
+    tail: Tail
+
+
 class Recovery(NamedTuple):
     """How to bring a replica of a data directory up."""
 
@@ -62,7 +71,8 @@ class Recovery(NamedTuple):
         Raises:
             JournalError: the journal is not whole; nothing was changed.
         """
-        replica, tail, snapshot_sequence = self._begin()
+        replica, place, tail = self.begin()
+        snapshot_sequence = place.sequence
         done, total = 0, sum(run.size_bytes for run in tail.runs)
         try:
             for run in tail.runs:
@@ -79,14 +89,20 @@ class Recovery(NamedTuple):
 
     def rebuild(self, sequence: int) -> Replica:
         """Return a replica as it stood right after a sequence, which may lie inside a frame."""
-        replica, tail, _ = self._begin(sequence)
+        replica, _, tail = self.begin(sequence)
         for run in tail.runs:
             if run.first_sequence <= sequence:
                 replica.replay(_up_to(read_run(self.directory, run), sequence))
         return replica
 
-    def _begin(self, sequence: int | None = None) -> tuple[Replica, Tail, int]:
-        """The newest usable snapshot (not beyond the sequence), and what follows it."""
+    def begin(self, sequence: int | None = None) -> Beginning:
+        """Return the newest usable snapshot (not beyond the sequence), and what follows it.
+
+        Commands that an operator decided to skip are known to the replica.
+
+        Raises:
+            JournalError: the journal is not whole.
+        """
         snapshots, bad = find_snapshots(self.directory) if self.use_snapshots else ([], [])
         for error in bad:
             log.warning("a snapshot is passed over", reason=str(error))
@@ -98,9 +114,10 @@ class Recovery(NamedTuple):
             except (SnapshotDamaged, ValueError) as error:
                 log.warning("a snapshot is passed over", reason=str(error))
                 continue
-            return replica, self._scan(replica, stored, snapshots), replica.sequence
+            tail = self._scan(replica, stored, snapshots)
+            return Beginning(replica, stored.about.place, tail)
         replica = Replica(history_orders=self.history.orders, history_trades=self.history.trades)
-        return replica, self._scan(replica, None, snapshots), 0
+        return Beginning(replica, START, self._scan(replica, None, snapshots))
 
     def _scan(
         self, replica: Replica, stored: StoredSnapshot | None, snapshots: list[StoredSnapshot]

@@ -78,6 +78,7 @@ projection = Table(
     Column("market_id", String(20), nullable=False),
     Column("generation", Big, nullable=False),
     Column("sequence", Big, nullable=False),
+    Column("crc", Big, nullable=False),
     Column("time_ns", Big, nullable=False),
     comment="How far the journal's partition is written here; moves with the rows.",
 )

@@ -173,6 +173,7 @@ def upgrade() -> None:
         sa.Column("market_id", sa.String(length=20), nullable=False),
         sa.Column("generation", Big, nullable=False),
         sa.Column("sequence", Big, nullable=False),
+        sa.Column("crc", Big, nullable=False),
         sa.Column("time_ns", Big, nullable=False),
         sa.PrimaryKeyConstraint("partition", name=op.f("pk_projection")),
         comment="How far the journal's partition is written here; moves with the rows.",

@@ -1,0 +1,466 @@
+"""Events to rows: what a batch of journal frames adds to and changes in the tables.
+
+What changes often (orders, balances, positions) is written once per batch, as it stands at the
+batch's end, from the projector's own replica; what is only ever added (trades, fills, ledger lines)
+comes from the events, array by array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradepit._native import Applied, Replica
+from tradepit.domain.wire import (
+    ACCOUNT_OPENED_DTYPE,
+    EVENT_HEADER_DTYPE,
+    FRAME_APPLIED_DTYPE,
+    FUNDS_MOVED_DTYPE,
+    INSTRUMENT_DEFINED,
+    ORDER_ACCEPTED_DTYPE,
+    ORDER_CANCELLED_DTYPE,
+    RECORD_BYTES,
+    TRADE_DTYPE,
+    CommandKind,
+    EventKind,
+    InstrumentDefined,
+    Side,
+)
+from tradepit.engine.rows import InstrumentRow
+from tradepit.projections.tables import CLEARING, FEES, OUTSIDE
+
+Ints = NDArray[np.int64]
+Records = NDArray[Any]
+Row = tuple[Any, ...]
+
+
+class LineKind(IntEnum):
+    """Why money moved."""
+
+    TRADE = 1
+    FEE = 2
+    STARTING_BALANCE = 3
+    DEPOSIT = 4
+    WITHDRAWAL = 5
+    TRANSFER = 6
+
+
+_LINE_KINDS: Final = {
+    CommandKind.OPEN_ACCOUNT: LineKind.STARTING_BALANCE,
+    CommandKind.DEPOSIT: LineKind.DEPOSIT,
+    CommandKind.WITHDRAW: LineKind.WITHDRAWAL,
+    CommandKind.TRANSFER: LineKind.TRANSFER,
+}
+
+LINES_PER_TRADE: Final = 11
+LINES_PER_MOVE: Final = 2
+
+_ORDER_KINDS: Final = (
+    EventKind.ORDER_ACCEPTED,
+    EventKind.ORDER_REPLACED,
+    EventKind.ORDER_CANCELLED,
+    EventKind.ORDER_REDUCED,
+)
+_DEFINING_KINDS: Final = (
+    EventKind.ASSET_DEFINED,
+    EventKind.INSTRUMENT_DEFINED,
+    EventKind.INSTRUMENT_REMOVED,
+    EventKind.PHASE_CHANGED,
+)
+
+
+@dataclass
+class Rows:
+    """Rows of one batch, in the column order of `tables`."""
+
+    assets: list[Row] = field(default_factory=list)
+    instruments: list[Row] = field(default_factory=list)
+    definitions: list[Row] = field(default_factory=list)
+    accounts: list[Row] = field(default_factory=list)
+    orders: list[Row] = field(default_factory=list)
+    ended: list[Row] = field(default_factory=list)
+    """Cancelled orders that the replica's history no longer holds: (order_id, status, close_reason,
+    quantity, filled, updated_ns). One command can cancel more than any history remembers."""
+    trades: list[Row] = field(default_factory=list)
+    fills: list[Row] = field(default_factory=list)
+    ledger_lines: list[Row] = field(default_factory=list)
+    balances: list[Row] = field(default_factory=list)
+    positions: list[Row] = field(default_factory=list)
+
+
+class Unit(NamedTuple):
+    """What a lot, and a tick times a lot, are in minor units; of one definition."""
+
+    base_asset: int
+    quote_asset: int
+    lot: int
+    value: int
+
+
+class RowMaker:
+    """Applies frames to a replica and says what changed."""
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self._versions: dict[int, int] = {}
+        self._units: dict[tuple[int, int], Unit] = {}
+        self._scales = {asset: scale for asset, _, scale in replica.assets()}
+        for row in map(InstrumentRow._make, replica.instruments()):
+            self._versions[row.instrument] = row.definition_version
+            self._learn_unit(row)
+
+    def apply(self, frames: bytes) -> Rows:
+        """Apply whole frames; what they changed is returned.
+
+        Raises:
+            FrameError, EnginePanicked: see `Replica.apply`; the replica must not be used again.
+        """
+        applied = self.replica.apply(frames)
+        events = np.frombuffer(applied.events, EVENT_HEADER_DTYPE)
+        rows = Rows()
+        kinds = events["kind"]
+        present = set(np.unique(kinds).tolist())
+        times = _times(applied, kinds)
+        version_of = _VersionLookup(self._versions)
+        if present.intersection(_DEFINING_KINDS):
+            self._add_definitions(rows, applied, kinds, version_of)
+        if EventKind.TRADE in present:
+            self._add_trades(rows, applied, kinds, times, version_of)
+        if EventKind.FUNDS_MOVED in present:
+            _add_moves(rows, applied, kinds)
+        if present.intersection((EventKind.ACCOUNT_OPENED, EventKind.ACCOUNT_STATE_CHANGED)):
+            self._add_accounts(rows, events, applied, kinds)
+        self._add_orders(rows, applied, kinds, version_of)
+        self._add_money(rows, applied, events, kinds)
+        return rows
+
+    def _learn_unit(self, defined: InstrumentRow | InstrumentDefined) -> None:
+        base, quote = self._scales[defined.base_asset], self._scales[defined.quote_asset]
+        exponent = quote - defined.tick_exponent - defined.lot_exponent
+        self._units[defined.instrument, defined.definition_version] = Unit(
+            defined.base_asset,
+            defined.quote_asset,
+            _whole(defined.lot_mantissa, base - defined.lot_exponent),
+            _whole(defined.tick_mantissa * defined.lot_mantissa, exponent),
+        )
+
+    def _add_definitions(
+        self, rows: Rows, applied: Applied, kinds: Records, version_of: _VersionLookup
+    ) -> None:
+        rows.assets = self.replica.assets()
+        self._scales = {asset: scale for asset, _, scale in rows.assets}
+        rows.instruments = [
+            (
+                row.instrument,
+                row.symbol,
+                row.base_asset,
+                row.quote_asset,
+                row.phase,
+                row.definition_version,
+            )
+            for row in map(InstrumentRow._make, self.replica.instruments())
+        ]
+        for index in np.flatnonzero(kinds == EventKind.INSTRUMENT_DEFINED).tolist():
+            defined = InstrumentDefined(
+                *INSTRUMENT_DEFINED.unpack_from(applied.events, index * RECORD_BYTES)
+            )
+            self._learn_unit(defined)
+            version_of.add(index, defined.instrument, defined.definition_version)
+            self._versions[defined.instrument] = defined.definition_version
+            rows.definitions.append(
+                (
+                    defined.instrument,
+                    defined.definition_version,
+                    defined.tick_mantissa,
+                    defined.tick_exponent,
+                    defined.lot_mantissa,
+                    defined.lot_exponent,
+                )
+            )
+
+    def _add_trades(
+        self,
+        rows: Rows,
+        applied: Applied,
+        kinds: Records,
+        times: Ints,
+        version_of: _VersionLookup,
+    ) -> None:
+        at = np.flatnonzero(kinds == EventKind.TRADE)
+        trades = np.frombuffer(applied.events, TRADE_DTYPE)[at]
+        moments = times[at]
+        versions = version_of.at(trades["instrument"], at)
+        columns = [
+            trades["trade_id"],
+            trades["sequence"],
+            moments,
+            trades["instrument"],
+            versions,
+            trades["price"],
+            trades["quantity"],
+            trades["maker_order_id"],
+            trades["taker_order_id"],
+            trades["maker_account"],
+            trades["account"],
+            trades["side"],
+            trades["maker_fee"],
+            trades["taker_fee"],
+        ]
+        rows.trades = _tuples(columns)
+        for account, order, is_maker in (
+            ("maker_account", "maker_order_id", True),
+            ("account", "taker_order_id", False),
+        ):
+            sides = np.full(len(at), is_maker)
+            rows.fills += _tuples(
+                [trades[account], trades["trade_id"], sides, trades[order], trades["instrument"]]
+            )
+        rows.ledger_lines += _trade_lines(trades, moments, versions, self._units)
+
+    def _add_accounts(self, rows: Rows, events: Records, applied: Applied, kinds: Records) -> None:
+        opened = np.frombuffer(applied.events, ACCOUNT_OPENED_DTYPE)[
+            kinds == EventKind.ACCOUNT_OPENED
+        ]
+        opened_ns = dict(zip(opened["account"].tolist(), opened["time_ns"].tolist(), strict=True))
+        changed = events["account"][kinds == EventKind.ACCOUNT_STATE_CHANGED]
+        for account in sorted(opened_ns.keys() | set(changed.tolist())):
+            found = self.replica.account(account)
+            assert found is not None, "an account that events name"
+            name_id, name, account_type, state, _, _ = found
+            rows.accounts.append(
+                (account, name_id, name, account_type, state, opened_ns.get(account, 0))
+            )
+
+    def _add_orders(
+        self, rows: Rows, applied: Applied, kinds: Records, version_of: _VersionLookup
+    ) -> None:
+        """Every order that something happened to, as it stands now."""
+        at = np.flatnonzero(np.isin(kinds, _ORDER_KINDS))
+        ids = np.frombuffer(applied.events, ORDER_ACCEPTED_DTYPE)["order_id"][at]
+        trades_at = np.flatnonzero(kinds == EventKind.TRADE)
+        makers = np.frombuffer(applied.events, TRADE_DTYPE)["maker_order_id"][trades_at]
+        both = np.concatenate([at, trades_at])
+        first_touch: dict[int, int] = {}
+        for order_id, index in zip(
+            np.concatenate([ids, makers])[::-1].tolist(), both[::-1].tolist(), strict=True
+        ):
+            first_touch[order_id] = index
+        order = self.replica.order
+        missing = []
+        for order_id in sorted(first_touch):
+            row: Any = order(order_id)
+            if row is None:
+                missing.append(order_id)
+                continue
+            version = version_of.one(row[2], first_touch[order_id])
+            rows.orders.append(
+                (
+                    *row[:3],
+                    version,
+                    *row[3:13],
+                    row[13],
+                    row[14],
+                    row[19],
+                    row[15],
+                    row[16],
+                    row[17],
+                    row[18],
+                )
+            )
+        if missing:
+            rows.ended = _ended(applied, kinds, missing)
+
+    def _add_money(self, rows: Rows, applied: Applied, events: Records, kinds: Records) -> None:
+        """Balances and positions of every account that something happened to."""
+        touched = set(events["account"][kinds != EventKind.FRAME_APPLIED].tolist())
+        trades = kinds == EventKind.TRADE
+        if trades.any():
+            makers = np.frombuffer(applied.events, TRADE_DTYPE)["maker_account"][trades]
+            touched.update(makers.tolist())
+        touched.discard(0)
+        replica = self.replica
+        for account in sorted(touched):
+            if replica.account(account) is None:
+                continue
+            rows.balances += [(account, *balance) for balance in replica.balances(account)]
+            rows.positions += [(account, *row[:5]) for row in replica.positions(account)]
+
+
+class _VersionLookup:
+    """Definition versions at an event's index; they change only where an instrument is empty."""
+
+    def __init__(self, before: dict[int, int]) -> None:
+        self._before = dict(before)
+        self._changes: list[tuple[int, int, int]] = []
+
+    def add(self, index: int, instrument: int, version: int) -> None:
+        """From the event at this index on, the instrument has this version."""
+        self._changes.append((index, instrument, version))
+
+    def one(self, instrument: int, index: int) -> int:
+        """The version of an instrument as of the event at this index."""
+        version = self._before.get(instrument, 0)
+        for at, changed, new in self._changes:
+            if at < index and changed == instrument:
+                version = new
+        return version
+
+    def at(self, instruments: Records, indexes: Ints) -> Ints:
+        """The versions of instruments as of the events at these indexes."""
+        versions = np.zeros(len(indexes), np.int64)
+        for instrument in np.unique(instruments).tolist():
+            versions[instruments == instrument] = self._before.get(instrument, 0)
+        for at, changed, new in self._changes:
+            versions[(instruments == changed) & (indexes > at)] = new
+        return versions
+
+
+def _times(applied: Applied, kinds: Records) -> Ints:
+    """Market time at each event: that of its frame, or of a jump within it."""
+    starts = np.isin(kinds, (EventKind.FRAME_APPLIED, EventKind.TIME_JUMPED))
+    at = np.flatnonzero(starts)
+    stamps = np.frombuffer(applied.events, FRAME_APPLIED_DTYPE)["time_ns"][at]
+    times: Ints = stamps[np.cumsum(starts) - 1]
+    return times
+
+
+def _tuples(columns: Sequence[Records]) -> list[Row]:
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _ordinals(sequences: Records) -> Ints:
+    """The place of each element among those of its sequence; equal ones stand together."""
+    _, first, inverse = np.unique(sequences, return_index=True, return_inverse=True)
+    return np.arange(len(sequences)) - first[inverse]
+
+
+def _whole(mantissa: int, exponent: int) -> int:
+    """mantissa * 10^exponent, which the engine made sure is whole."""
+    if exponent >= 0:
+        return mantissa * int(10**exponent)
+    return mantissa // int(10**-exponent)
+
+
+def _trade_lines(
+    trades: Records, moments: Ints, versions: Ints, units: dict[tuple[int, int], Unit]
+) -> list[Row]:
+    """Both parties against the clearing account, and their fees."""
+    count = len(trades)
+    instruments = trades["instrument"].astype(np.int64)
+    factors = np.zeros((4, count), np.int64)
+    for instrument, version in np.unique(np.stack([instruments, versions]), axis=1).T.tolist():
+        mask = (instruments == instrument) & (versions == version)
+        factors[:, mask] = np.array([units[instrument, version]], np.int64).T
+    base, quote, lot, unit_value = factors
+    # Within the bounds that the engine checked for each order.
+    sign = np.where(trades["side"] == Side.BUY, 1, -1)
+    coins = sign * trades["quantity"] * lot
+    money = sign * trades["price"] * trades["quantity"] * unit_value
+    taker, maker = trades["account"].astype(np.int64), trades["maker_account"].astype(np.int64)
+    clearing = np.full(count, CLEARING)
+    lines = (
+        (taker, base, coins, LineKind.TRADE),
+        (clearing, base, -coins, LineKind.TRADE),
+        (taker, quote, -money, LineKind.TRADE),
+        (clearing, quote, money, LineKind.TRADE),
+        (maker, base, -coins, LineKind.TRADE),
+        (clearing, base, coins, LineKind.TRADE),
+        (maker, quote, money, LineKind.TRADE),
+        (clearing, quote, -money, LineKind.TRADE),
+        (taker, quote, -trades["taker_fee"], LineKind.FEE),
+        (maker, quote, -trades["maker_fee"], LineKind.FEE),
+        (
+            np.full(count, FEES),
+            quote,
+            trades["taker_fee"] + trades["maker_fee"],
+            LineKind.FEE,
+        ),
+    )
+    first_line = _ordinals(trades["sequence"]) * LINES_PER_TRADE
+    rows: list[Row] = []
+    for number, (account, asset, amount, kind) in enumerate(lines):
+        columns = [
+            trades["sequence"],
+            first_line + number,
+            account,
+            asset,
+            amount,
+            np.full(count, int(kind)),
+            trades["trade_id"],
+            moments,
+        ]
+        if kind is LineKind.FEE:
+            moved = amount != 0
+            columns = [column[moved] for column in columns]
+        rows += _tuples(columns)
+    return rows
+
+
+def _add_moves(rows: Rows, applied: Applied, kinds: Records) -> None:
+    """Deposits, withdrawals, starting balances, and both halves of transfers."""
+    moves = np.frombuffer(applied.events, FUNDS_MOVED_DTYPE)[kinds == EventKind.FUNDS_MOVED]
+    causes = moves["status"]
+    line_kinds = np.zeros(len(moves), np.int64)
+    for cause, kind in _LINE_KINDS.items():
+        line_kinds[causes == cause] = kind
+    nothing = [None] * len(moves)
+    first_line = _ordinals(moves["sequence"]) * LINES_PER_MOVE
+    sequences, moments = moves["sequence"].tolist(), moves["time_ns"].tolist()
+    assets, amounts = moves["asset"].tolist(), moves["amount"].tolist()
+    rows.ledger_lines += zip(
+        sequences,
+        first_line.tolist(),
+        moves["account"].tolist(),
+        assets,
+        amounts,
+        line_kinds.tolist(),
+        nothing,
+        moments,
+        strict=True,
+    )
+    # A transfer's other half is an event of its own.
+    rows.ledger_lines += [
+        (sequence, line + 1, OUTSIDE, asset, -amount, kind, None, moment)
+        for sequence, line, asset, amount, kind, counterpart, moment in zip(
+            sequences,
+            first_line.tolist(),
+            assets,
+            amounts,
+            line_kinds.tolist(),
+            moves["counterpart"].tolist(),
+            moments,
+            strict=True,
+        )
+        if counterpart == 0
+    ]
+
+
+def _ended(applied: Applied, kinds: Records, order_ids: Iterable[int]) -> list[Row]:
+    wanted = set(order_ids)
+    cancels = np.frombuffer(applied.events, ORDER_CANCELLED_DTYPE)[
+        kinds == EventKind.ORDER_CANCELLED
+    ]
+    rows = [
+        (order_id, status, reason, quantity, quantity - cancelled, time_ns)
+        for order_id, status, reason, quantity, cancelled, time_ns in _tuples(
+            [
+                cancels[name]
+                for name in (
+                    "order_id",
+                    "status",
+                    "reason",
+                    "quantity",
+                    "cancelled_quantity",
+                    "time_ns",
+                )
+            ]
+        )
+        if order_id in wanted
+    ]
+    assert len(rows) == len(wanted), "an order that is not in the history was cancelled just now"
+    return rows
