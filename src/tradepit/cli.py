@@ -161,6 +161,7 @@ def _mount(name: str) -> None:
 
 
 _mount("flow")
+_mount("projections")
 
 
 def main() -> None:

@@ -66,6 +66,13 @@ class HistorySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     trades: NotNegativeInt = History().trades
 
 
+class ProjectionsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The SQL read models."""
+
+    enabled: bool = True
+    """False: lists reach back no further than the node's memory."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set about a node."""
 
@@ -73,6 +80,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     """0: any free port, which is printed."""
     data_dir: str = "data"
+    database_url: str | None = None
+    """`sqlite:///FILE` or `postgresql://…`; None: `history.sqlite` in the data directory."""
     allowed_hosts: list[str] = []
     """Host names accepted besides the loopback names, for a proxy in front."""
     market: MarketDefinition | None = None
@@ -80,6 +89,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     journal: JournalSection = JournalSection()
     limits: LimitsSection = LimitsSection()
     history: HistorySection = HistorySection()
+    projections: ProjectionsSection = ProjectionsSection()
 
 
 def load_config(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import errno
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -28,11 +29,15 @@ from tradepit.node.opening import NodeOptions, OpenNode, open_node
 from tradepit.node.queue import Limits
 from tradepit.node.recovery import History
 from tradepit.observe.metrics import LatencyHistogram, Sample, Source
+from tradepit.projections.cli import URL_VARIABLE
+from tradepit.projections.database import default_url
 
 FIRST_ACCOUNT: Final = "you"
 """The account that the demonstration opens and funds."""
 
-FLOW_STOP_SECONDS: Final = 5.0
+PROJECTOR: Final = "projections follow"
+
+STOP_SECONDS: Final = 5.0
 
 PR_SET_PDEATHSIG: Final = 1
 US_PER_SECOND: Final = 1e6
@@ -61,7 +66,7 @@ async def serve_market(
     syncs = LatencyHistogram("tradepit_journal_sync_seconds", "Write and sync of one frame.")
     opened = await _open(config, lambda seconds: syncs.add(seconds * US_PER_SECOND))
     stopping = _stop_signal()
-    participants: list[Participants] = []
+    companions: list[Companion] = []
     try:
         gateway = GatewayConfig(allowed_hosts=tuple(config.allowed_hosts))
         node = cast(MarketNode, opened.node)  # the native queries answer untyped tuples
@@ -72,17 +77,38 @@ async def serve_market(
             if account is not None:
                 await _open_account(opened.node, account)
                 _show_first_trade(server.url, account)
+            if config.projections.enabled:
+                companions.append(
+                    await Companion.start(PROJECTOR, _projector(config), _with_database(config))
+                )
             for flow in flows:
-                participants.append(await Participants.start([*flow, "--url", server.url]))
+                companions.append(await Companion.start(_name(flow), [*flow, "--url", server.url]))
             await _first(stopping.wait(), opened.node.wait_ended())
         finally:
-            await asyncio.gather(*(each.stop() for each in participants))
+            await asyncio.gather(*(each.stop() for each in companions))
             await server.stop()
     finally:
         await opened.close()
     if opened.node.failure is None:
         console.print(f"stopped; {opened.node.replica.sequence:,} commands are durable")
     return opened.node.failure
+
+
+def _projector(config: Config) -> list[str]:
+    command = [sys.executable, "-m", "tradepit.cli", *PROJECTOR.split()]
+    return [*command, "--data-dir", config.data_dir]
+
+
+def _with_database(config: Config) -> dict[str, str]:
+    """The environment of the projector; a URL may hold a password, which `ps` would show."""
+    url = config.database_url or default_url(Path(config.data_dir))
+    return os.environ | {URL_VARIABLE: url}
+
+
+def _name(flow: Sequence[str]) -> str:
+    """`flow orders` of its command line."""
+    at = flow.index("flow")
+    return " ".join(flow[at : at + 2])
 
 
 def _require_free(host: str, port: int) -> None:
@@ -198,31 +224,34 @@ The account "{account}" has money and coins. A first trade, in a shell or in Pyt
     console.print(text, highlight=False, markup=False)
 
 
-class Participants:
-    """Order flow from a process that ends with this one, however this one ends."""
+class Companion:
+    """A process beside the node, that ends with this one, however this one ends."""
 
-    def __init__(self, process: asyncio.subprocess.Process, kind: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
         self._process = process
-        self._kind = kind
+        self._name = name
         self._watching = asyncio.ensure_future(self._watch())
 
     @staticmethod
-    async def start(command: list[str]) -> Participants:
-        """Start `... flow KIND ...`. It gets no signals of the terminal: it is told to stop."""
+    async def start(
+        name: str, command: Sequence[str], environment: dict[str, str] | None = None
+    ) -> Companion:
+        """Start a command. It gets no signals of the terminal: it is told to stop."""
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=None if name == PROJECTOR else asyncio.subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=_die_with_parent(),
+            env=environment,
         )
-        return Participants(process, command[command.index("flow") + 1])
+        return Companion(process, name)
 
     async def _watch(self) -> None:
         code = await self._process.wait()
         end = "ended" if code == 0 else f"failed with exit code {code}"
-        errors.print(f"`flow {self._kind}` {end}; the market goes on")
+        errors.print(f"`{self._name}` {end}; the market goes on")
 
     async def stop(self) -> None:
         """End the process, kindly at first."""
@@ -230,7 +259,7 @@ class Participants:
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), FLOW_STOP_SECONDS)
+            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
         except TimeoutError:
             self._process.kill()
             await self._process.wait()

@@ -100,17 +100,19 @@ class Projector:
         """Commands that are durable and not yet in the database, as of the last step."""
         return self._follower.durable_sequence - self.sequence
 
-    async def step(self) -> bool:
+    async def step(self, until: int | None = None) -> bool:
         """Project the next frames; False when there are none.
 
         The database is asked again, for ever, until it has taken them.
 
+        Args:
+            until: a frame's last sequence; go no further.
         Raises:
             PositionTaken: the database is elsewhere; open anew.
             JournalError: the journal is not whole.
             EnginePanicked: a command that the node could not run either; open anew.
         """
-        frames = self._follower.step()
+        frames = _step_until(self._follower, until)
         if not frames:
             return False
         rows = self._maker.apply(frames)
@@ -184,23 +186,31 @@ async def project(directory: DataDirectory, database_url: str, *, until_end: boo
 def _catch_up(replica: Replica, follower: JournalFollower, position: Position) -> None:
     """Replay up to a position, which must be a frame boundary of this very journal."""
     while follower.place.sequence < position.sequence:
-        before = follower.place
-        frames = follower.step()
+        frames = _step_until(follower, position.sequence)
         if not frames:
             raise ProjectionRefused(
                 f"the database knows sequence {position.sequence}, the journal ends at "
                 f"{follower.place.sequence}: it was restored or belongs to another market; "
                 "`tradepit projections rebuild` makes the tables from this journal"
             )
-        if follower.place.sequence > position.sequence:
-            follower.place = before
-            frames = follower.step(_bytes_up_to(frames, position.sequence))
         replica.replay(frames)
     if follower.place.crc != position.crc or replica.genesis()[3] != position.market_id:
         raise ProjectionRefused(
             f"at sequence {position.sequence} the database and the journal tell different "
             "histories; `tradepit projections rebuild` makes the tables from this journal"
         )
+
+
+def _step_until(follower: JournalFollower, sequence: int | None) -> bytes:
+    """The next frames, none of which begins after the sequence."""
+    before = follower.place
+    if sequence is not None and before.sequence >= sequence:
+        return b""
+    frames = follower.step()
+    if sequence is None or follower.place.sequence <= sequence:
+        return frames
+    follower.place = before
+    return follower.step(_bytes_up_to(frames, sequence))
 
 
 def _bytes_up_to(frames: bytes, sequence: int) -> int:

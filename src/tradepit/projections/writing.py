@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, Table, delete, select
+from sqlalchemy import Column, Table, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradepit.projections.candles import CandleRows
@@ -30,6 +30,15 @@ from tradepit.projections.tables import (
 )
 
 PARTITION: Final = 0
+
+ORDER_FIXED: Final = ("account", "instrument", "definition_version", "created_ns")
+"""What never changes about an order."""
+
+END: Final = text(
+    "UPDATE orders SET status = :status, close_reason = :close_reason, quantity = :quantity, "
+    "leaves = 0, filled = :filled, updated_ns = :updated_ns WHERE order_id = :order_id"
+)
+END_NAMES: Final = ("order_id", "status", "close_reason", "quantity", "filled", "updated_ns")
 
 
 class Position(NamedTuple):
@@ -66,30 +75,11 @@ async def clear(database: Database) -> None:
 
 
 class Writer:
-    """Writes rows to one database. Statements are made once; rows go to the driver as tuples."""
+    """Writes rows to one database, in bulk as its driver does it best."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._sqlite = database.is_sqlite
-        self._wide = str if self._sqlite else Decimal
-        self._append = {table: self._insert(table) for table in (trades, fills, ledger_lines)}
-        self._put = {
-            table: self._insert(table) + _on_conflict(table, fixed)
-            for table, fixed in (
-                (assets, ()),
-                (instruments, ()),
-                (definitions, ()),
-                (accounts, ("opened_ns",)),
-                (orders, ("account", "instrument", "definition_version", "created_ns")),
-                (balances, ()),
-                (positions, ()),
-                (candles, ("open",)),
-            )
-        }
-        self._end = self._numbered(
-            "UPDATE orders SET status = ?, close_reason = ?, quantity = ?, leaves = 0, filled = ?, "
-            "updated_ns = ? WHERE order_id = ?"
-        )
+        self._bulk = SqliteBulk() if database.is_sqlite else PostgresBulk()
 
     async def write(
         self, rows: Rows, candle_rows: CandleRows, before: Position | None, after: Position
@@ -102,25 +92,28 @@ class Writer:
         """
         async with self._database.writing() as connection:
             await self._move(connection, before, after)
-            for table, given in (
-                (assets, rows.assets),
-                (instruments, rows.instruments),
-                (definitions, rows.definitions),
-                (accounts, rows.accounts),
-                (orders, rows.orders),
-                (balances, rows.balances),
-                (positions, rows.positions),
-                (candles, candle_rows),
+            bulk = self._bulk
+            for table, given, fixed in (
+                (assets, rows.assets, ()),
+                (instruments, rows.instruments, ()),
+                (definitions, rows.definitions, ()),
+                (accounts, rows.accounts, ("opened_ns",)),
+                (orders, rows.orders, ORDER_FIXED),
+                (balances, rows.balances, ()),
+                (positions, rows.positions, ()),
+                (candles, candle_rows, ("open",)),
             ):
-                await self._run(connection, self._put[table], self._bound(table, given))
+                if given:
+                    await bulk.put(connection, table, given, fixed)
             for table, given in (
                 (trades, rows.trades),
                 (fills, rows.fills),
                 (ledger_lines, rows.ledger_lines),
             ):
-                await self._run(connection, self._append[table], given)
-            ended = [(*values, order_id) for order_id, *values in rows.ended]
-            await self._run(connection, self._end, ended)
+                if given:
+                    await bulk.append(connection, table, given)
+            for row in rows.ended:
+                await connection.execute(END, dict(zip(END_NAMES, row, strict=True)))
 
     async def _move(
         self, connection: AsyncConnection, before: Position | None, after: Position
@@ -145,31 +138,73 @@ class Writer:
         if moved.rowcount != 1:
             raise PositionTaken
 
-    async def _run(self, connection: AsyncConnection, statement: str, rows: Sequence[Row]) -> None:
-        if rows:
-            await connection.exec_driver_sql(statement, list(rows))
 
-    def _bound(self, table: Table, rows: Sequence[Row]) -> Sequence[Row]:
-        """Rows with their wide integers as this database takes them."""
-        wide = [at for at, column in enumerate(table.c) if isinstance(column.type, Wide)]
-        if not wide or not rows:
-            return rows
-        columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
-        for at in wide:
-            columns[at] = map(self._wide, columns[at])
-        return list(zip(*columns, strict=True))
+class SqliteBulk:
+    """Prepared statements over tuples."""
 
-    def _insert(self, table: Table) -> str:
-        names = ", ".join(column.name for column in table.c)
-        places = ", ".join("?" for _ in table.c)
-        return self._numbered(f"INSERT INTO {table.name} ({names}) VALUES ({places})")
+    async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
+        await connection.exec_driver_sql(_insert(table), _bound(table, rows, str))
 
-    def _numbered(self, statement: str) -> str:
-        """PostgreSQL's driver numbers its places."""
-        if self._sqlite:
-            return statement
-        first, *rest = statement.split("?")
-        return first + "".join(f"${at}{part}" for at, part in enumerate(rest, 1))
+    async def put(
+        self,
+        connection: AsyncConnection,
+        table: Table,
+        rows: Sequence[Row],
+        fixed: tuple[str, ...],
+    ) -> None:
+        statement = _insert(table) + _on_conflict(table, fixed)
+        await connection.exec_driver_sql(statement, _bound(table, rows, str))
+
+
+class PostgresBulk:
+    """COPY; rows that may exist go through a temporary table."""
+
+    async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
+        await self._copy(connection, table, table.name, rows)
+
+    async def put(
+        self,
+        connection: AsyncConnection,
+        table: Table,
+        rows: Sequence[Row],
+        fixed: tuple[str, ...],
+    ) -> None:
+        staged = f"staged_{table.name}"
+        await connection.exec_driver_sql(
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} (LIKE {table.name}) "
+            "ON COMMIT DELETE ROWS"
+        )
+        await self._copy(connection, table, staged, rows)
+        await connection.exec_driver_sql(
+            f"INSERT INTO {table.name} SELECT * FROM {staged}{_on_conflict(table, fixed)}"
+        )
+
+    async def _copy(
+        self, connection: AsyncConnection, table: Table, name: str, rows: Sequence[Row]
+    ) -> None:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None, "a connection that was just used"
+        columns = [column.name for column in table.c]
+        await driver.copy_records_to_table(
+            name, records=_bound(table, rows, Decimal), columns=columns
+        )
+
+
+def _bound(table: Table, rows: Sequence[Row], wide_type: Callable[[Any], Any]) -> list[Row]:
+    """Rows with their wide integers as the driver takes them."""
+    wide = [at for at, column in enumerate(table.c) if isinstance(column.type, Wide)]
+    if not wide:
+        return list(rows)
+    columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    for at in wide:
+        columns[at] = map(wide_type, columns[at])
+    return list(zip(*columns, strict=True))
+
+
+def _insert(table: Table) -> str:
+    names = ", ".join(column.name for column in table.c)
+    places = ", ".join("?" for _ in table.c)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({places})"
 
 
 def _on_conflict(table: Table, fixed: tuple[str, ...]) -> str:
