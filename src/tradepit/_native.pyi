@@ -47,11 +47,24 @@ class Scan:
 def scan_frames(buffer: Buffer, first_sequence: int, previous_crc: int) -> Scan:
     """Check whole frames: lengths, crc, chain of crcs, dense sequences. Applies nothing."""
 
-def write_through(descriptor: int, data: Buffer, offset: int) -> None:
-    """Write all of the data at the offset, then fdatasync; without the GIL from end to end.
+@final
+class Writer:
+    """A thread that writes and syncs in the order in which it is asked, without the GIL."""
 
-    Raises: OSError, as the failing call does.
-    """
+    def __init__(self) -> None: ...
+    def fileno(self) -> int:
+        """Readable when there are results."""
+    def submit(self, sync_first: int, descriptor: int, data: Buffer, offset: int) -> None:
+        """fdatasync `sync_first` (-1 = nothing); write all of the data at the offset; fdatasync.
+        Without data only the first of these. After a failure nothing more is done or told.
+
+        Raises: RuntimeError when it is closed.
+        """
+    def results(self) -> list[tuple[float, int]]:
+        """What has finished since the last call, in order: seconds of the write and its sync,
+        errno of the call that failed or 0."""
+    def close(self) -> None:
+        """Return when what was submitted has finished, or one of it failed."""
 
 class EnginePanicked(Exception):
     """The engine panicked; its state must not be used. `args[1]` is the sequence."""

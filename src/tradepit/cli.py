@@ -27,8 +27,8 @@ DEMO_CONFIG: Final = "demo"
 DEMO_DATA_DIR: Final = "data/demo"
 DEMO_ORDERS_PER_SECOND: Final = 200.0
 SWITCH_SECONDS: Final = 0.0002
-"""How long the journal's thread waits for the interpreter when the event loop is busy. The default
-of 5 ms would be the commit's latency under load."""
+"""How long another thread waits for the interpreter when the event loop is busy. A rotation of the
+journal asks for it several times, and at the default of 5 ms each would delay a commit."""
 
 EXIT_INTERRUPTED: Final = 130
 

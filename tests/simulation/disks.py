@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from tradepit.journal.disk import Disk
+from tradepit.journal.disk import Disk, Writer
 
 
 class Call(NamedTuple):
@@ -23,6 +26,59 @@ class Call(NamedTuple):
     data: bytes = b""
     offset: int = 0
     """write: where; allocate: how many bytes."""
+
+
+class ThreadWriter:
+    """A writer whose calls a disk of tests can see, and make fail."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._jobs: SimpleQueue[tuple[int, int, bytes, int] | None] = SimpleQueue()
+        self._results: SimpleQueue[tuple[float, int]] = SimpleQueue()
+        self._event = os.eventfd(0, os.EFD_NONBLOCK)
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def __del__(self) -> None:
+        os.close(self._event)
+
+    def fileno(self) -> int:
+        return self._event
+
+    def submit(self, sync_first: int, descriptor: int, data: bytes, offset: int) -> None:
+        self._jobs.put((sync_first, descriptor, data, offset))
+
+    def results(self) -> list[tuple[float, int]]:
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._event)
+        found = []
+        with suppress(Empty):
+            while True:
+                found.append(self._results.get_nowait())
+        return found
+
+    def close(self) -> None:
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            error_number = self._run(*job)
+            self._results.put((0.0, error_number))
+            os.eventfd_write(self._event, 1)
+            if error_number:
+                return
+
+    def _run(self, sync_first: int, descriptor: int, data: bytes, offset: int) -> int:
+        try:
+            if sync_first >= 0:
+                self._disk.sync_data(sync_first)
+            if data:
+                self._disk.write(descriptor, data, offset)
+                self._disk.sync_data(descriptor)
+        except OSError as error:
+            return error.errno or errno.EIO
+        return 0
 
 
 class RecordingDisk(Disk):
@@ -59,9 +115,8 @@ class RecordingDisk(Disk):
         self._record(Call("write", self.path_of(descriptor), data=bytes(data), offset=offset))
         super().write(descriptor, data, offset)
 
-    def write_through(self, descriptor: int, data: bytes, offset: int) -> None:
-        self.write(descriptor, data, offset)
-        self.sync_data(descriptor)
+    def writer(self) -> Writer:
+        return ThreadWriter(self)
 
     def allocate(self, descriptor: int, size_bytes: int) -> None:
         self._record(Call("allocate", self.path_of(descriptor), offset=size_bytes))

@@ -1,15 +1,12 @@
 //! The door between Python and the engine: bytes in, bytes out, and read-only questions.
 
 mod replica;
+mod writer;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::fs::File;
-use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd;
-use std::os::unix::fs::FileExt;
 use tradepit_core::frame;
 
 pyo3::create_exception!(
@@ -83,27 +80,13 @@ fn scan_frames(
     })
 }
 
-/// Write all of the bytes at the offset, then `fdatasync`: one wait without the interpreter.
-#[pyfunction]
-fn write_through(py: Python<'_>, descriptor: i32, data: PyBuffer<u8>, offset: u64) -> PyResult<()> {
-    // SAFETY: see `as_slice`.
-    let bytes = unsafe { as_slice(&data)? };
-    py.detach(|| {
-        // SAFETY: the caller owns the open descriptor; `ManuallyDrop` leaves it open.
-        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
-        file.write_all_at(bytes, offset)?;
-        file.sync_data()
-    })?;
-    Ok(())
-}
-
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replica::Replica>()?;
     module.add_class::<Applied>()?;
+    module.add_class::<writer::Writer>()?;
     module.add_class::<Scan>()?;
     module.add_function(wrap_pyfunction!(scan_frames, module)?)?;
-    module.add_function(wrap_pyfunction!(write_through, module)?)?;
     module.add("EnginePanicked", module.py().get_type::<EnginePanicked>())?;
     module.add("FrameError", module.py().get_type::<FrameError>())?;
     Ok(())

@@ -1,6 +1,6 @@
 """The system calls that durability hangs on, in one place.
 
-The journal touches the disk through this class only, so that tests can record what was written and
+The journal touches the disk through `Disk` only, so that tests can record what was written and
 synced in which order, make the k-th call fail, and rebuild what a power loss could leave behind.
 """
 
@@ -8,8 +8,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Protocol
 
 from tradepit import _native
+
+
+class Writer(Protocol):
+    """Writes and syncs beside the event loop, in the order in which it is asked."""
+
+    def fileno(self) -> int:
+        """Readable when there are results."""
+
+    def submit(self, sync_first: int, descriptor: int, data: bytes, offset: int) -> None:
+        """Sync a descriptor (-1 = none); then, unless there is no data, write it and sync. After a
+        failure nothing more is done."""
+
+    def results(self) -> list[tuple[float, int]]:
+        """What has finished since the last call, in order: seconds, errno (0 = it succeeded)."""
+
+    def close(self) -> None:
+        """Return when what was submitted has finished, or failed."""
 
 
 class Disk:
@@ -36,10 +54,10 @@ class Disk:
                 raise OSError(f"write of {len(data)} bytes stopped after {written}")
             written += more
 
-    def write_through(self, descriptor: int, data: bytes, offset: int) -> None:
-        """`write`, then `sync_data`, in one wait: under load each return to the interpreter costs
-        the writing thread a turn of the event loop."""
-        _native.write_through(descriptor, data, offset)
+    def writer(self) -> Writer:
+        """Return a thread that does `write` and `sync_data`. It is native: a Python thread and the
+        event loop would take the interpreter from each other at every frame."""
+        return _native.Writer()
 
     def allocate(self, descriptor: int, size_bytes: int) -> None:
         """Reserve blocks from the start of the file; they read as zeros."""

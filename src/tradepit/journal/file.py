@@ -1,9 +1,10 @@
 """The file adapter of the journal: one frame at a time, synced before it is delivered.
 
-Two threads. The event loop decides everything: what goes into a frame, where it lies, when to
-rotate, when to sync the mark. The writer does the blocking calls in the order they were queued, and
-tells the loop. Since one frame is in flight at most, and the mark is written by the loop between
-two frames, nothing is ever written on both threads at once.
+The event loop decides everything: what goes into a frame, where it lies, when to rotate, when to
+sync the mark. A thread of the disk (`Disk.writer`) does the blocking calls in the order they were
+queued, and tells the loop; rotation, which is rare, has a thread of its own before its frame is
+queued. Since one frame is in flight at most, and the mark is written by the loop between two
+frames, nothing is ever written on two threads at once.
 
 Order of one frame, which is the whole durability argument:
 
@@ -18,12 +19,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Final, NamedTuple
 
-from tradepit.journal.disk import Disk
+from tradepit.journal.disk import Disk, Writer
 from tradepit.journal.frame import build_frame, frame_bytes
 from tradepit.journal.layout import START, DataDirectory
 from tradepit.journal.mark import Mark, MarkFile, new_mark
@@ -55,10 +55,8 @@ class _Job(NamedTuple):
     """Work for the writer."""
 
     frame: DurableFrame | None
-    offset: int
-    activated: Segment | None
-    """Rotate to this segment first."""
-    sync_mark: bool
+    syncs_mark: bool
+    """Before the frame."""
 
 
 class FileJournal:
@@ -91,8 +89,10 @@ class FileJournal:
         self._is_preparing = False
         self._is_closed = False
         self._failure: JournalFailed | None = None
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._writer: threading.Thread | None = None
+        self._jobs: deque[_Job] = deque()
+        """What the writer has not finished, or the loop has not heard of."""
+        self._writer: Writer | None = None
+        self._rotation: threading.Thread | None = None
         self._mark_timer: asyncio.TimerHandle | None = None
 
     # What the node asks.
@@ -151,19 +151,20 @@ class FileJournal:
         self._deliver = deliver
         self._fail = fail
         self._more_room = more_room
-        self._writer = threading.Thread(
-            target=self._write_jobs, args=[self._active.descriptor], name="journal", daemon=True
-        )
-        self._writer.start()
+        self._writer = self._disk.writer()
+        self._loop.add_reader(self._writer.fileno(), self._on_results)
         self._prepare_next()
 
     def close(self) -> None:
         self._is_closed = True
         if self._mark_timer is not None:
             self._mark_timer.cancel()
+        if self._rotation is not None:
+            self._rotation.join()
         if self._writer is not None:
-            self._jobs.put(None)
-            self._writer.join()
+            self._loop.remove_reader(self._writer.fileno())
+            self._writer.close()
+            self._on_results()
         try:
             if self._failure is None and self._mark.is_dirty:
                 self._mark.sync()
@@ -185,7 +186,10 @@ class FileJournal:
         size = frame_bytes(group.commands, len(group.texts))
         if size > self.space(urgent=True):
             raise AssertionError(f"frame of {size} bytes, room for {self.space(urgent=True)}")
-        activated = self._rotate() if size > self._left else None
+        last_segment = self._active
+        is_rotation = size > self._left
+        if is_rotation:
+            self._rotate()
         first_sequence = self._place.sequence + 1
         self._frame_number += 1
         data, crc = build_frame(
@@ -198,24 +202,69 @@ class FileJournal:
             previous_crc=self._place.crc,
         )
         frame = DurableFrame(data, first_sequence, group.commands, is_own=True)
-        job = _Job(frame, self._place.offset, activated, self._mark.wants_sync)
+        offset = self._place.offset
         self._place = self._place._replace(
             offset=self._place.offset + size,
             sequence=self._place.sequence + group.commands,
             crc=crc,
         )
         self._is_busy = True
-        self._jobs.put(job)
+        if is_rotation:
+            self._rotation = threading.Thread(target=self._activate, args=[frame, last_segment])
+            self._rotation.start()
+        else:
+            self._write(frame, offset)
 
-    def _rotate(self) -> Segment:
-        """Move on to the prepared segment; the writer renames it before it writes."""
-        activated = self._prepared
-        if activated is None:
+    def _write(self, frame: DurableFrame | None, offset: int) -> None:
+        """Queue a frame; without one, the sync of the mark alone."""
+        if self._writer is None:
+            raise AssertionError("not started")
+        syncs_mark = frame is None or self._mark.wants_sync
+        self._jobs.append(_Job(frame, syncs_mark))
+        data = b"" if frame is None else frame.data
+        sync_first = self._mark.descriptor if syncs_mark else -1
+        self._writer.submit(sync_first, self._active.descriptor, data, offset)
+
+    # Rotation.
+
+    def _rotate(self) -> None:
+        """Move on to the prepared segment."""
+        if self._prepared is None:
             raise AssertionError("rotation without a prepared segment")
-        self._prepared = None
-        self._active = activated
+        self._active, self._prepared = self._prepared, None
         self._place = self._place._replace(segment=self._place.sequence + 1, offset=0)
-        return activated
+
+    def _activate(self, frame: DurableFrame, last_segment: Segment) -> None:
+        """On a thread: name the new segment, durably, before anything is written to it."""
+        failure: OSError | None = None
+        try:
+            activate(self._directory, frame.first_sequence, self._disk)
+            self._disk.close(last_segment.descriptor)
+        except OSError as error:
+            failure = error
+        self._loop.call_soon_threadsafe(self._on_activated, frame, failure)
+
+    def _on_activated(self, frame: DurableFrame, failure: OSError | None) -> None:
+        self._rotation = None
+        if failure is not None:
+            self._on_failure(failure)
+        elif not self._is_closed and self._failure is None:
+            self._write(frame, 0)
+
+    # What the writer tells.
+
+    def _on_results(self) -> None:
+        if self._writer is None:
+            return
+        for seconds, error_number in self._writer.results():
+            job = self._jobs.popleft()
+            if error_number:
+                self._on_failure(OSError(error_number, os.strerror(error_number)))
+                return
+            if job.syncs_mark:
+                self._mark.on_synced()
+            if job.frame is not None:
+                self._on_durable(job.frame, seconds)
 
     def _on_durable(self, frame: DurableFrame, seconds: float) -> None:
         """On the loop: the frame is on the disk."""
@@ -243,34 +292,13 @@ class FileJournal:
         if self._is_busy:
             self._mark_timer = self._loop.call_later(MARK_IDLE_SECONDS, self._sync_idle_mark)
         else:
-            self._jobs.put(_Job(None, 0, None, sync_mark=True))
+            self._write(None, 0)
 
     def _on_failure(self, error: OSError) -> None:
         """On the loop: a call failed. Nothing is tried again."""
         if self._failure is None:
             self._failure = JournalFailed(f"the journal cannot be written: {error}")
             self._fail(self._failure)
-
-    # The writer's thread.
-
-    def _write_jobs(self, descriptor: int) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                if job.sync_mark:
-                    self._mark.sync()
-                if job.frame is None:
-                    continue
-                if job.activated is not None:
-                    activate(self._directory, job.frame.first_sequence, self._disk)
-                    self._disk.close(descriptor)
-                    descriptor = job.activated.descriptor
-                started = time.perf_counter()
-                self._disk.write_through(descriptor, job.frame.data, job.offset)
-                seconds = time.perf_counter() - started
-            except OSError as error:
-                self._loop.call_soon_threadsafe(self._on_failure, error)
-                return
-            self._loop.call_soon_threadsafe(self._on_durable, job.frame, seconds)
 
     # Space.
 

@@ -62,7 +62,7 @@ class MarkFile:
     """Writes marks. Made by `create` or `open`; one caller at a time."""
 
     def __init__(self, descriptor: int, newest: _Slot, disk: Disk) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._disk = disk
         self._number = newest.number
         self._synced_at = newest.at
@@ -105,19 +105,23 @@ class MarkFile:
         a power loss does to unsynced bytes, one good slot is left."""
         at = SLOT_BYTES - self._synced_at
         self._number += 1
-        self._disk.write(self._descriptor, _pack(mark, self._number), at)
+        self._disk.write(self.descriptor, _pack(mark, self._number), at)
         self._written_at = at
         self._unsynced += 1
         self.mark = mark
 
     def sync(self) -> None:
-        """Make the last mark durable. Never while another thread is in `write`."""
-        self._disk.sync_data(self._descriptor)
+        """Make the last mark durable."""
+        self._disk.sync_data(self.descriptor)
+        self.on_synced()
+
+    def on_synced(self) -> None:
+        """The last mark is durable: what was last written is synced."""
         self._synced_at = self._written_at
         self._unsynced = 0
 
     def close(self) -> None:
-        self._disk.close(self._descriptor)
+        self._disk.close(self.descriptor)
 
 
 def read_mark(path: Path) -> Mark | None:
