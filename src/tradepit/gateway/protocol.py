@@ -1,9 +1,9 @@
 """Order entry answered inside uvicorn's HTTP protocol; everything else goes on to the application.
 
-Why: an ASGI task per request costs more than the order. A hot request (a new order or a cancel, in
-one plain HTTP/1.1 message with a length) is handed to the desk from the parser's callback, and the
-desk's reply is written to the transport. Requests with anything unusual about them take the ASGI
-way, which gives the same answers.
+Why: an ASGI task per request costs more than the order. A hot request (a new order, a batch or a
+cancel, in one plain HTTP/1.1 message with a length) is handed to the desk from the parser's
+callback, and the desk's reply is written to the transport. Requests with anything unusual about
+them take the ASGI way, which gives the same answers.
 
 Order of answers: hot requests of one connection may be in flight together; each has a slot, and
 slots are written in order. The two ways are never in flight together on one connection: a request
@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import httptools
@@ -28,6 +29,7 @@ from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.wire_http import answer_bytes, is_json
 
 if TYPE_CHECKING:
+    from tradepit.gateway.desk import Reply
     from tradepit.gateway.gateway import Gateway
 
 log = structlog.get_logger(__name__)
@@ -55,7 +57,12 @@ host or key, and an origin, because it has to be compared."""
 
 _JSON: Final = b"application/json"
 _ORDERS: Final = frozenset({b"/api/v1/orders", b"/api/v1/orders/"})
+_BATCHES: Final = frozenset({b"/api/v1/orders/batch", b"/api/v1/orders/batch/"})
 _ORDER_ID: Final = re.compile(rb"/api/v1/orders/\d+/?(?:\?|$)")
+
+
+Take = Callable[[bytes, bytes | None, "Reply"], None]
+"""Takes what a hot request asks for: its body, its key, where the answer goes."""
 
 
 class _Slot:
@@ -92,8 +99,8 @@ class OrderEntryProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.slots: deque[_Slot] = deque()
-        self.hot: Any = None
-        self.hot_body = b""
+        self.hot: tuple[Take, bytes | None] | None = None
+        self.hot_parts: list[bytes] = []
         self.head_size = 0
         self.is_in_head = self.is_new = False
         self.known_host: bytes | None = b""
@@ -226,19 +233,28 @@ class OrderEntryProtocol(HttpToolsProtocol):
 
     def _begin_hot(self) -> bool:
         """Decide whether this request is a hot one, and remember what it asks for."""
-        method = self.parser.get_method()
-        if method == b"POST":
-            if self.url not in _ORDERS:
-                return False
-        elif method != b"DELETE" or not _ORDER_ID.match(self.url):
+        gateway, method = self.gateway, self.parser.get_method()
+        config, desk = gateway.config, gateway.desk
+        take: Take
+        if method == b"POST" and self.url in _ORDERS:
+            take, body_max, slots_max = desk.place, config.order_body_max, SLOTS_MAX
+        elif method == b"POST" and self.url in _BATCHES:
+            # One at a time: a batch may be large, and so may its answer.
+            take, body_max, slots_max = desk.batch, config.batch_body_max, 1
+        elif method == b"DELETE" and _ORDER_ID.match(self.url):
+            take, body_max, slots_max = self._cancel, 0, SLOTS_MAX
+        else:
             return False
-        if self.pipeline or len(self.slots) >= SLOTS_MAX or not self.gateway.config.hot_path:
+        if self.pipeline or len(self.slots) >= slots_max or not config.hot_path:
             return False
         if self._is_asgi_busy() or self.parser.get_http_version() != "1.1":
             return False
-        return self._read_headers(method == b"POST")
+        return self._read_headers(take, body_max)
 
-    def _read_headers(self, is_order: bool) -> bool:
+    def _cancel(self, _body: bytes, key: bytes | None, reply: Reply) -> None:
+        self.gateway.cancel_hot(self.url, key, reply)
+
+    def _read_headers(self, take: Take, body_max: int) -> bool:
         host = key = None
         length = 0
         for name, value in self.headers:
@@ -253,36 +269,30 @@ class OrderEntryProtocol(HttpToolsProtocol):
                     return False
             elif name in _UNUSUAL and (name != b"connection" or value.lower() != b"keep-alive"):
                 return False
-        if length > (self.gateway.config.order_body_max if is_order else 0):
+        if length > body_max:
             return False
         if host != self.known_host:
             if self.gateway.doorkeeper.problem(host, None) is not None:
                 return False
             self.known_host = host
-        self.hot = (is_order, key)
-        self.hot_body = b""
+        self.hot = (take, key)
+        self.hot_parts = []
         return True
 
     def on_body(self, body: bytes) -> None:
         if self.hot is None:
             super().on_body(body)
-        elif self.hot_body:
-            self.hot_body += body
         else:
-            self.hot_body = body
+            self.hot_parts.append(body)
 
     def on_message_complete(self) -> None:
         self.request_since = 0.0
         if self.hot is None:
             super().on_message_complete()
             return
-        is_order, key = self.hot
+        take, key = self.hot
         self.hot = None
-        reply = self._new_slot().reply
-        if is_order:
-            self.gateway.desk.place(self.hot_body, key, reply)
-        else:
-            self.gateway.cancel_hot(self.url, key, reply)
+        take(b"".join(self.hot_parts), key, self._new_slot().reply)
 
     # Answers
 
@@ -295,7 +305,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
             if not transport.is_closing():
                 transport.write(cast(bytes, message))
                 self.server_state.total_requests += 1
-        if not slots:
+        if not slots and (self.pipeline or self.is_half_closed):
             self.on_slots_empty()
 
     def on_slots_empty(self) -> None:

@@ -19,7 +19,7 @@ _JSON: Final = b"application/json"
 def answer_bytes(answer: Answer) -> bytes:
     """The whole HTTP message of an answer."""
     status_line = _STATUS_LINES[answer.status]
-    if answer.status < 400 and not answer.is_replay:
+    if answer.status < 400 and answer.sequence and not answer.is_replay:
         return _OK_HEAD % (status_line, answer.sequence, len(answer.body), answer.body)
     head = [status_line, b"content-length: %d\r\n" % len(answer.body)]
     head += [b"%b: %b\r\n" % pair for pair in answer_headers(answer)]

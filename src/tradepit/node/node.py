@@ -191,9 +191,9 @@ class Node:
         self._pump_soon()
 
     def _pump_soon(self) -> None:
-        self._idle.clear()
         if not self._is_pump_scheduled:
             self._is_pump_scheduled = True
+            self._idle.clear()
             self._loop.call_soon(self._scheduled_pump)
 
     async def execute(
@@ -279,7 +279,8 @@ class Node:
 
     @property
     def _is_idle(self) -> bool:
-        return not self._queue.waiting and not self._journal.is_busy
+        is_free = not self._is_pump_scheduled and not self._journal.is_busy
+        return is_free and not self._queue.waiting
 
     def _hand_over(self, group: list[Submission]) -> None:
         now = self._clock()
