@@ -115,6 +115,10 @@ class Replica:
     def counts(self) -> dict[str, int]:
         """accounts, live_orders, keys, trades, levels, history_orders, history_trades."""
 
+    def history_floor(self) -> tuple[int, int]:
+        """Ids of the first order and the first trade that the history remembers; 0 when it has
+        forgotten none."""
+
     # Definitions. Tuples in the order of the names given.
     def assets(self) -> list[tuple[int, str, int]]:
         """asset, code, scale."""

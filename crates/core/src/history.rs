@@ -442,12 +442,20 @@ impl History {
         })
     }
 
+    /// Ids of the first order and the first trade that are remembered; 0 when none is forgotten.
+    pub fn floor(&self) -> (u64, u64) {
+        let order = self.orders.front().filter(|_| self.orders_gone > 0);
+        let trade = self.trades.front().filter(|trade| trade.id > 1);
+        (order.map_or(0, |order| order.id), trade.map_or(0, |trade| trade.id))
+    }
+
     pub fn counts(&self) -> (usize, usize) {
         (self.orders.len(), self.trades.len())
     }
 
     pub fn write(&self, sink: &mut impl Sink) {
         sink.i64(self.time_ns);
+        sink.u64(self.orders_gone);
         sink.u64(self.orders.len() as u64);
         for order in &self.orders {
             write_order(sink, order);
@@ -470,6 +478,7 @@ impl History {
     pub fn read(source: &mut Source<'_>, orders_max: usize, trades_max: usize) -> Read<Self> {
         let mut history = Self::new(orders_max, trades_max);
         history.time_ns = source.i64()?;
+        history.orders_gone = source.u64()?;
         for _ in 0..source.count(100)? {
             let order = read_order(source)?;
             history.remember(order);

@@ -18,7 +18,7 @@ use tradepit_core::wire::{OrderStatus, Wire};
 
 /// From this many bytes on the GIL is released; below, giving it up costs more than it frees.
 const DETACH_BYTES_MIN: usize = 64 << 10;
-const SNAPSHOT_MAGIC: u64 = 0x3150_414e_5350_5454; // "TTPSNAP1"
+const SNAPSHOT_MAGIC: u64 = 0x3250_414e_5350_5454; // "TTPSNAP2"
 
 /// instrument, net, cost, realised, version, open_buy, open_sell, position_max
 type PositionRow = (u32, i64, i128, i128, u64, i64, i64, i64);
@@ -243,6 +243,10 @@ impl Replica {
 
     fn key_statistics(&self) -> (usize, i64) {
         (self.engine.keys.len(), self.engine.keys.oldest_finished_at().unwrap_or(0))
+    }
+
+    fn history_floor(&self) -> (u64, u64) {
+        self.history.floor()
     }
 
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tradepit._native import EnginePanicked, Replica
 from tradepit.domain.wire import FRAME_HEADER, FrameHeader
-from tradepit.journal.follow import JournalFollower
+from tradepit.journal.follow import READ_BYTES, JournalFollower
 from tradepit.journal.frame import frame_bytes
 from tradepit.journal.layout import DataDirectory
 from tradepit.node.recovery import History, Recovery
@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 IDLE_SECONDS: Final = 0.01
 """Between two looks at the commit mark of a quiet market."""
+
+HISTORY: Final = History(orders=100_000, trades=1)
+"""Twice as many orders as fit into a batch."""
 
 RETRY_SECONDS: Final = 0.1
 RETRY_SECONDS_MAX: Final = 5.0
@@ -59,7 +62,9 @@ class Projector:
         maker: RowMaker,
         keeper: CandleKeeper,
         position: Position | None,
+        batch_bytes: int,
     ) -> None:
+        self._batch_bytes = batch_bytes
         self._writer = Writer(database)
         self._follower = follower
         self._maker = maker
@@ -70,9 +75,17 @@ class Projector:
 
     @staticmethod
     async def open(
-        directory: DataDirectory, database: Database, history: History | None = None
+        directory: DataDirectory,
+        database: Database,
+        *,
+        history: History = HISTORY,
+        batch_bytes: int = READ_BYTES,
     ) -> Projector:
         """Bring a replica to where the database is.
+
+        Args:
+            history: an order that a batch begins and ends must still be remembered at its end.
+            batch_bytes: most bytes of frames in one transaction, if a frame is not longer.
 
         Raises:
             ProjectionRefused: the database is of another market or another history.
@@ -81,14 +94,15 @@ class Projector:
         """
         position = await read_position(database)
         sequence = 0 if position is None else position.sequence
-        recovery = Recovery(directory, history=history or History(), until_mark=True)
+        recovery = Recovery(directory, history=history, until_mark=True)
         beginning = recovery.begin(sequence)
         follower = JournalFollower(directory, beginning.place)
         if position is not None:
             _catch_up(beginning.replica, follower, position)
         keeper = CandleKeeper()
         await _load_candles(database, keeper)
-        return Projector(database, follower, RowMaker(beginning.replica), keeper, position)
+        maker = RowMaker(beginning.replica)
+        return Projector(database, follower, maker, keeper, position, batch_bytes)
 
     @property
     def sequence(self) -> int:
@@ -112,7 +126,7 @@ class Projector:
             JournalError: the journal is not whole.
             EnginePanicked: a command that the node could not run either; open anew.
         """
-        frames = _step_until(self._follower, until)
+        frames = _step_until(self._follower, until, self._batch_bytes)
         if not frames:
             return False
         rows = self._maker.apply(frames)
@@ -201,12 +215,14 @@ def _catch_up(replica: Replica, follower: JournalFollower, position: Position) -
         )
 
 
-def _step_until(follower: JournalFollower, sequence: int | None) -> bytes:
+def _step_until(
+    follower: JournalFollower, sequence: int | None, batch_bytes: int = READ_BYTES
+) -> bytes:
     """The next frames, none of which begins after the sequence."""
     before = follower.place
     if sequence is not None and before.sequence >= sequence:
         return b""
-    frames = follower.step()
+    frames = follower.step(batch_bytes)
     if sequence is None or follower.place.sequence <= sequence:
         return frames
     follower.place = before

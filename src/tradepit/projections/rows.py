@@ -24,11 +24,14 @@ from tradepit.domain.wire import (
     INSTRUMENT_DEFINED,
     ORDER_ACCEPTED_DTYPE,
     ORDER_CANCELLED_DTYPE,
+    ORDER_REDUCED_DTYPE,
+    ORDER_REPLACED_DTYPE,
     RECORD_BYTES,
     TRADE_DTYPE,
     CommandKind,
     EventKind,
     InstrumentDefined,
+    OrderStatus,
     Side,
 )
 from tradepit.engine.rows import InstrumentRow
@@ -74,6 +77,21 @@ _DEFINING_KINDS: Final = (
 )
 
 
+class Ending(NamedTuple):
+    """What the last events of an order did to it; the rest stands in its row."""
+
+    order_id: int
+    traded: int
+    traded_value: int
+    price: int | None
+    """None: unchanged."""
+    quantity: int | None
+    """None: unchanged."""
+    status: int
+    close_reason: int
+    updated_ns: int
+
+
 @dataclass
 class Rows:
     """Rows of one batch, in the column order of `tables`."""
@@ -83,9 +101,8 @@ class Rows:
     definitions: list[Row] = field(default_factory=list)
     accounts: list[Row] = field(default_factory=list)
     orders: list[Row] = field(default_factory=list)
-    ended: list[Row] = field(default_factory=list)
-    """Cancelled orders that the replica's history no longer holds: (order_id, status, close_reason,
-    quantity, filled, updated_ns). One command can cancel more than any history remembers."""
+    endings: list[Ending] = field(default_factory=list)
+    """Orders that ended and that the replica no longer remembers."""
     trades: list[Row] = field(default_factory=list)
     fills: list[Row] = field(default_factory=list)
     ledger_lines: list[Row] = field(default_factory=list)
@@ -135,7 +152,7 @@ class RowMaker:
             _add_moves(rows, applied, kinds)
         if present.intersection((EventKind.ACCOUNT_OPENED, EventKind.ACCOUNT_STATE_CHANGED)):
             self._add_accounts(rows, events, applied, kinds)
-        self._add_orders(rows, applied, kinds, version_of)
+        self._add_orders(rows, applied, kinds, times, version_of)
         self._add_money(rows, applied, events, kinds)
         return rows
 
@@ -237,43 +254,35 @@ class RowMaker:
             )
 
     def _add_orders(
-        self, rows: Rows, applied: Applied, kinds: Records, version_of: _VersionLookup
+        self, rows: Rows, applied: Applied, kinds: Records, times: Ints, version_of: _VersionLookup
     ) -> None:
         """Every order that something happened to, as it stands now."""
-        at = np.flatnonzero(np.isin(kinds, _ORDER_KINDS))
-        ids = np.frombuffer(applied.events, ORDER_ACCEPTED_DTYPE)["order_id"][at]
-        trades_at = np.flatnonzero(kinds == EventKind.TRADE)
-        makers = np.frombuffer(applied.events, TRADE_DTYPE)["maker_order_id"][trades_at]
-        both = np.concatenate([at, trades_at])
-        first_touch: dict[int, int] = {}
-        for order_id, index in zip(
-            np.concatenate([ids, makers])[::-1].tolist(), both[::-1].tolist(), strict=True
-        ):
-            first_touch[order_id] = index
+        order_ids, first_at, last_at = _touched_orders(applied, kinds)
+        updated = times[last_at].tolist()
+        placed = np.frombuffer(applied.events, ORDER_ACCEPTED_DTYPE)[
+            kinds == EventKind.ORDER_ACCEPTED
+        ]
+        first = {
+            order_id: (price, quantity)
+            for order_id, price, quantity in _tuples(
+                [placed["order_id"], placed["price"], placed["quantity"]]
+            )
+        }
         order = self.replica.order
-        missing = []
-        for order_id in sorted(first_touch):
+        missing: list[tuple[int, int]] = []
+        for order_id, first_index, updated_ns in zip(
+            order_ids.tolist(), first_at.tolist(), updated, strict=True
+        ):
             row: Any = order(order_id)
             if row is None:
-                missing.append(order_id)
+                missing.append((order_id, updated_ns))
                 continue
-            version = version_of.one(row[2], first_touch[order_id])
-            rows.orders.append(
-                (
-                    *row[:3],
-                    version,
-                    *row[3:13],
-                    row[13],
-                    row[14],
-                    row[19],
-                    row[15],
-                    row[16],
-                    row[17],
-                    row[18],
-                )
-            )
+            version = version_of.one(row[2], first_index)
+            first_price, first_quantity = first.get(order_id, (0, 0))
+            shown = (first_price, first_quantity, row[15], row[16], updated_ns, row[18])
+            rows.orders.append((*row[:3], version, *row[3:15], *shown))
         if missing:
-            rows.ended = _ended(applied, kinds, missing)
+            rows.endings = _endings(applied, kinds, missing)
 
     def _add_money(self, rows: Rows, applied: Applied, events: Records, kinds: Records) -> None:
         """Balances and positions of every account that something happened to."""
@@ -440,27 +449,58 @@ def _add_moves(rows: Rows, applied: Applied, kinds: Records) -> None:
     ]
 
 
-def _ended(applied: Applied, kinds: Records, order_ids: Iterable[int]) -> list[Row]:
-    wanted = set(order_ids)
-    cancels = np.frombuffer(applied.events, ORDER_CANCELLED_DTYPE)[
-        kinds == EventKind.ORDER_CANCELLED
+def _touched_orders(applied: Applied, kinds: Records) -> tuple[Ints, Ints, Ints]:
+    """Orders that something happened to: ids, first and last event. A taker has events of its own
+    beside its trades."""
+    at = np.flatnonzero(np.isin(kinds, _ORDER_KINDS))
+    trades_at = np.flatnonzero(kinds == EventKind.TRADE)
+    ids = np.concatenate(
+        [
+            np.frombuffer(applied.events, ORDER_ACCEPTED_DTYPE)["order_id"][at],
+            np.frombuffer(applied.events, TRADE_DTYPE)["maker_order_id"][trades_at],
+        ]
+    ).astype(np.int64)
+    indexes = np.concatenate([at, trades_at])
+    by_index = np.argsort(indexes, kind="stable")
+    ids, indexes = ids[by_index], indexes[by_index]
+    order_ids, first = np.unique(ids, return_index=True)
+    _, last = np.unique(ids[::-1], return_index=True)
+    return order_ids, indexes[first], indexes[::-1][last]
+
+
+def _endings(applied: Applied, kinds: Records, missing: Iterable[tuple[int, int]]) -> list[Ending]:
+    """The ends of orders that are neither live nor remembered."""
+    endings = {
+        order_id: Ending(order_id, 0, 0, None, None, OrderStatus.FILLED, 0, updated_ns)
+        for order_id, updated_ns in missing
+    }
+    wanted = np.array(sorted(endings), np.int64)
+    sources: list[tuple[EventKind, np.dtype[Any], tuple[str, ...]]] = [
+        (EventKind.TRADE, TRADE_DTYPE, ("maker_order_id", "price", "quantity")),
+        (EventKind.TRADE, TRADE_DTYPE, ("taker_order_id", "price", "quantity")),
+        (EventKind.ORDER_REPLACED, ORDER_REPLACED_DTYPE, ("order_id", "price", "quantity")),
+        (EventKind.ORDER_REDUCED, ORDER_REDUCED_DTYPE, ("order_id", "price", "quantity")),
+        (
+            EventKind.ORDER_CANCELLED,
+            ORDER_CANCELLED_DTYPE,
+            ("order_id", "price", "quantity", "status", "reason"),
+        ),
     ]
-    rows = [
-        (order_id, status, reason, quantity, quantity - cancelled, time_ns)
-        for order_id, status, reason, quantity, cancelled, time_ns in _tuples(
-            [
-                cancels[name]
-                for name in (
-                    "order_id",
-                    "status",
-                    "reason",
-                    "quantity",
-                    "cancelled_quantity",
-                    "time_ns",
+    for kind, dtype, names in sources:
+        records = np.frombuffer(applied.events, dtype)[kinds == kind]
+        records = records[np.isin(records[names[0]].astype(np.int64), wanted)]
+        for order_id, price, quantity, *end in _tuples([records[name] for name in names]):
+            ending = endings[order_id]
+            if kind is EventKind.TRADE:
+                ending = ending._replace(
+                    traded=ending.traded + quantity,
+                    traded_value=ending.traded_value + price * quantity,
                 )
-            ]
-        )
-        if order_id in wanted
-    ]
-    assert len(rows) == len(wanted), "an order that is not in the history was cancelled just now"
-    return rows
+            else:
+                ending = ending._replace(quantity=quantity)
+                if kind is EventKind.ORDER_REPLACED:
+                    ending = ending._replace(price=price)
+                if end:
+                    ending = ending._replace(status=end[0], close_reason=end[1])
+            endings[order_id] = ending
+    return list(endings.values())

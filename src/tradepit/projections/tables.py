@@ -145,6 +145,7 @@ orders = Table(
     Column("leaves", Big, nullable=False),
     Column("filled", Big, nullable=False),
     Column("filled_value", Wide, nullable=False),
+    Column("first_price", Big, nullable=False),
     Column("first_quantity", Big, nullable=False),
     Column("expires_ns", Big, nullable=False),
     Column("created_ns", Big, nullable=False),

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, Table, delete, select, text
+from sqlalchemy import Column, Table, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradepit.projections.candles import CandleRows
 from tradepit.projections.database import Database
-from tradepit.projections.rows import Row, Rows
+from tradepit.projections.rows import Ending, Row, Rows
 from tradepit.projections.tables import (
     PROJECTED,
     Wide,
@@ -31,14 +31,18 @@ from tradepit.projections.tables import (
 
 PARTITION: Final = 0
 
-ORDER_FIXED: Final = ("account", "instrument", "definition_version", "created_ns")
+ORDER_FIXED: Final = (
+    "account",
+    "instrument",
+    "definition_version",
+    "first_price",
+    "first_quantity",
+    "created_ns",
+)
 """What never changes about an order."""
 
-END: Final = text(
-    "UPDATE orders SET status = :status, close_reason = :close_reason, quantity = :quantity, "
-    "leaves = 0, filled = :filled, updated_ns = :updated_ns WHERE order_id = :order_id"
-)
-END_NAMES: Final = ("order_id", "status", "close_reason", "quantity", "filled", "updated_ns")
+ENDINGS_AT_A_TIME: Final = 500
+"""SQL takes a bounded number of values in one statement."""
 
 
 class Position(NamedTuple):
@@ -112,8 +116,8 @@ class Writer:
             ):
                 if given:
                     await bulk.append(connection, table, given)
-            for row in rows.ended:
-                await connection.execute(END, dict(zip(END_NAMES, row, strict=True)))
+            if rows.endings:
+                await _end(connection, rows.endings)
 
     async def _move(
         self, connection: AsyncConnection, before: Position | None, after: Position
@@ -137,6 +141,37 @@ class Writer:
         )
         if moved.rowcount != 1:
             raise PositionTaken
+
+
+async def _end(connection: AsyncConnection, endings: Sequence[Ending]) -> None:
+    """Finish orders whose rows hold what happened to them before this batch."""
+    for at in range(0, len(endings), ENDINGS_AT_A_TIME):
+        some = {ending.order_id: ending for ending in endings[at : at + ENDINGS_AT_A_TIME]}
+        found = await connection.execute(
+            select(orders.c.order_id, orders.c.price, orders.c.quantity, orders.c.filled)
+            .add_columns(orders.c.filled_value)
+            .where(orders.c.order_id.in_(some))
+        )
+        values = []
+        for row in found:
+            ending = some.pop(row.order_id)
+            values.append(
+                {
+                    "ended_id": row.order_id,
+                    "price": row.price if ending.price is None else ending.price,
+                    "quantity": row.quantity if ending.quantity is None else ending.quantity,
+                    "leaves": 0,
+                    "filled": row.filled + ending.traded,
+                    "filled_value": row.filled_value + ending.traded_value,
+                    "status": ending.status,
+                    "close_reason": ending.close_reason,
+                    "updated_ns": ending.updated_ns,
+                }
+            )
+        assert not some, "an order that ended has its row"
+        await connection.execute(
+            orders.update().where(orders.c.order_id == bindparam("ended_id")), values
+        )
 
 
 class SqliteBulk:

@@ -134,6 +134,7 @@ def upgrade() -> None:
         sa.Column("leaves", Big, nullable=False),
         sa.Column("filled", Big, nullable=False),
         sa.Column("filled_value", Wide(), nullable=False),
+        sa.Column("first_price", Big, nullable=False),
         sa.Column("first_quantity", Big, nullable=False),
         sa.Column("expires_ns", Big, nullable=False),
         sa.Column("created_ns", Big, nullable=False),
