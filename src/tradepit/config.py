@@ -28,6 +28,9 @@ SUPPLIED: Final = Path(__file__).parent / "configs"
 SEGMENT_BYTES_MAX: Final = 1 << 30
 """Preallocated twice; more than this surprises a laptop."""
 
+HISTORY_MIN: Final = 10_000
+"""More than the orders of one frame, each of which must be remembered until it is answered."""
+
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 NotNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -52,9 +55,15 @@ class JournalSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds on what is in flight, in commands."""
 
-    node_max: PositiveInt = Limits().node_max
+    node_max: HISTORY_MIN: Final = 10_000
+"""More than the orders of one frame, each of which must be remembered until it is answered."""
+
+PositiveInt = Limits().node_max
     urgent_extra: NotNegativeInt = Limits().urgent_extra
-    account_max: PositiveInt = Limits().account_max
+    account_max: HISTORY_MIN: Final = 10_000
+"""More than the orders of one frame, each of which must be remembered until it is answered."""
+
+PositiveInt = Limits().account_max
     frame_max: Annotated[int, msgspec.Meta(ge=1001, le=8192)] = Limits().frame_max
     """At least a full batch of 1,000 operations and the account that it opens."""
 
@@ -62,8 +71,8 @@ class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class HistorySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many finished orders and trades a node keeps in memory."""
 
-    orders: NotNegativeInt = History().orders
-    trades: NotNegativeInt = History().trades
+    orders: Annotated[int, msgspec.Meta(ge=HISTORY_MIN)] = History().orders
+    trades: Annotated[int, msgspec.Meta(ge=HISTORY_MIN)] = History().trades
 
 
 class ProjectionsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ from typing import Final, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from tradepit.config import Config
 from tradepit.domain import commands
@@ -30,7 +31,8 @@ from tradepit.node.queue import Limits
 from tradepit.node.recovery import History
 from tradepit.observe.metrics import LatencyHistogram, Sample, Source
 from tradepit.projections.cli import URL_VARIABLE
-from tradepit.projections.database import default_url
+from tradepit.projections.database import Database, create_engine, default_url
+from tradepit.projections.reads import SqlHistory
 
 FIRST_ACCOUNT: Final = "you"
 """The account that the demonstration opens and funds."""
@@ -38,6 +40,8 @@ FIRST_ACCOUNT: Final = "you"
 PROJECTOR: Final = "projections follow"
 
 STOP_SECONDS: Final = 5.0
+WATCH_SECONDS: Final = 0.5
+"""How coarse the projection's metrics are."""
 
 PR_SET_PDEATHSIG: Final = 1
 US_PER_SECOND: Final = 1e6
@@ -67,11 +71,18 @@ async def serve_market(
     opened = await _open(config, lambda seconds: syncs.add(seconds * US_PER_SECOND))
     stopping = _stop_signal()
     companions: list[Companion] = []
+    watch = ProjectionWatch(_database_url(config)) if config.projections.enabled else None
     try:
         gateway = GatewayConfig(allowed_hosts=tuple(config.allowed_hosts))
         node = cast(MarketNode, opened.node)  # the native queries answer untyped tuples
-        server = await start_server(node, gateway, host=config.host, port=config.port)
-        server.gateway.registry.register(_source(opened, syncs))
+        server = await start_server(
+            node,
+            gateway,
+            host=config.host,
+            port=config.port,
+            history=None if watch is None else watch.history,
+        )
+        server.gateway.registry.register(_source(opened, syncs, watch))
         try:
             _announce(opened.node, server.url, config)
             if account is not None:
@@ -89,6 +100,8 @@ async def serve_market(
             await server.stop()
     finally:
         await opened.close()
+        if watch is not None:
+            await watch.stop()
     if opened.node.failure is None:
         console.print(f"stopped; {opened.node.replica.sequence:,} commands are durable")
     return opened.node.failure
@@ -101,8 +114,11 @@ def _projector(config: Config) -> list[str]:
 
 def _with_database(config: Config) -> dict[str, str]:
     """The environment of the projector; a URL may hold a password, which `ps` would show."""
-    url = config.database_url or default_url(Path(config.data_dir))
-    return os.environ | {URL_VARIABLE: url}
+    return os.environ | {URL_VARIABLE: _database_url(config)}
+
+
+def _database_url(config: Config) -> str:
+    return config.database_url or default_url(Path(config.data_dir))
 
 
 def _name(flow: Sequence[str]) -> str:
@@ -123,7 +139,40 @@ def _require_free(host: str, port: int) -> None:
         raise
 
 
-def _source(opened: OpenNode, syncs: LatencyHistogram) -> Source:
+class ProjectionWatch:
+    """The SQL read models as the node sees them: a reader, and how far they are."""
+
+    def __init__(self, url: str) -> None:
+        # Made and migrated by the projector; a database that is down must not keep a market down.
+        self._database = Database(create_engine(url))
+        self.history = SqlHistory(self._database)
+        self.sequence = 0
+        self.is_available = False
+        self._task = asyncio.ensure_future(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                self.sequence = await self.history.sequence()
+                self.is_available = True
+            except (SQLAlchemyError, OSError):
+                self.is_available = False
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._database.close()
+
+    def samples(self, durable_sequence: int) -> Iterable[Sample]:
+        """The numbers for /metrics."""
+        lag = max(0, durable_sequence - self.sequence)
+        yield Sample("tradepit_projection_sequence", "Last sequence in SQL.", self.sequence)
+        yield Sample("tradepit_projection_lag", "Durable commands that are not in SQL.", lag)
+        yield Sample("tradepit_projection_available", "1 when SQL answers.", self.is_available)
+
+
+def _source(opened: OpenNode, syncs: LatencyHistogram, watch: ProjectionWatch | None) -> Source:
     """The numbers of node and journal, beside the gateway's."""
 
     def samples() -> Iterable[Sample]:
@@ -136,6 +185,8 @@ def _source(opened: OpenNode, syncs: LatencyHistogram) -> Source:
         yield Sample("tradepit_frames", "Frames of this run.", node.frames_applied, True)
         yield Sample("tradepit_snapshots", "Snapshots of this run.", snapshots.taken, True)
         yield Sample("tradepit_snapshots_failed", "Failed ones.", snapshots.failed, True)
+        if watch is not None:
+            yield from watch.samples(node.durable_sequence)
 
     return Source(samples, [syncs])
 

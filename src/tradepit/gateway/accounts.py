@@ -9,6 +9,7 @@ from litestar import Response, get, post, put
 from litestar.params import FromPath
 
 from tradepit.engine.rows import PositionRow, TradeRow
+from tradepit.gateway import past
 from tradepit.gateway.account_drafts import (
     STATES,
     funds_draft,
@@ -19,6 +20,7 @@ from tradepit.gateway.account_drafts import (
 )
 from tradepit.gateway.administration import known_account
 from tradepit.gateway.gateway import GatewayGiven
+from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import (
     AnyRequest,
     answered,
@@ -86,10 +88,45 @@ async def read_trades(
     symbol = request.query_params.get("instrument")
     number = 0 if symbol is None else listing.find(symbol).number
     rows = replica.trades(number, account, wanted.before, wanted.rows)
+    if replica.history_floor()[1] and len(rows) < wanted.rows:
+        page = await past.ask(
+            gateway,
+            request,
+            lambda history: history.trades(
+                account=account, instrument=number, before=wanted.before, limit=wanted.rows
+            ),
+        )
+        if page is not None:
+            return past.page_response(
+                wanted,
+                page,
+                lambda stored: past.own_fill_texts(stored.row, stored.definition, account),
+                lambda row: row.trade_id,
+            )
     shown = [TradeRow._make(values) for values in rows[wanted.skip : wanted.skip + wanted.limit]]
     following = str(shown[-1].trade_id) if len(rows) == wanted.rows else None
     items = [text for row in shown for text in own_fills(gateway.desk.market, row, account)]
     return json_response(page_body(items, replica.sequence, following))
+
+
+@get("/accounts/{account_id:str}/ledger")
+async def read_ledger(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
+    wanted = gateway.slice(request, cursor_is_number=False)
+    market = gateway.desk.market
+    account = known_account(market, account_id)
+    code = request.query_params.get("asset")
+    asset = 0 if code is None else market.listing.asset(code).asset
+    before = None if wanted.cursor is None else past.line_of(wanted.cursor)
+    page = await past.ask(
+        gateway,
+        request,
+        lambda history: history.ledger(account, asset=asset, before=before, limit=wanted.rows),
+    )
+    if page is None:
+        raise refused("history_unavailable", "this node keeps no history")
+    return past.page_response(wanted, page, lambda line: [past.line_text(line)], past.line_id)
 
 
 @post("/accounts/{account_id:str}/deposits")
@@ -166,6 +203,7 @@ HANDLERS: Final = (
     read_balances,
     read_positions,
     read_trades,
+    read_ledger,
     deposit,
     withdraw,
     transfer,

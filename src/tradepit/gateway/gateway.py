@@ -17,6 +17,7 @@ from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.requests import AnyRequest, Slice, Waiters
 from tradepit.gateway.socket import Sockets
 from tradepit.observe.metrics import new_registry
+from tradepit.projections.reads import SqlHistory
 
 SWEEP_SECONDS = 1.0
 """How often connections are looked at, and how coarse their clock is."""
@@ -25,9 +26,13 @@ SWEEP_SECONDS = 1.0
 class Gateway:
     """Everything behind the one port of a node."""
 
-    def __init__(self, node: MarketNode, config: GatewayConfig) -> None:
+    def __init__(
+        self, node: MarketNode, config: GatewayConfig, history: SqlHistory | None = None
+    ) -> None:
         self.node = node
         self.config = config
+        self.history = history
+        """The SQL read models; None when the node keeps none."""
         self.desk = Desk(node, config)
         self.doorkeeper = Doorkeeper(config.allowed_hosts)
         self.waiters = Waiters(node, config.read_wait_max)
@@ -47,7 +52,7 @@ class Gateway:
         self.waiters.on_frame()
         self.sockets.on_frame(first_sequence, events)
 
-    def slice(self, request: AnyRequest) -> Slice:
+    def slice(self, request: AnyRequest, *, cursor_is_number: bool = True) -> Slice:
         """The part of a list that a request asks for."""
         config = self.config
         return Slice(
@@ -55,6 +60,7 @@ class Gateway:
             size=config.page_size,
             size_max=config.page_size_max,
             depth_max=config.page_depth_max,
+            cursor_is_number=cursor_is_number,
         )
 
     def hand_over_socket(

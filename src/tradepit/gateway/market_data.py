@@ -7,6 +7,7 @@ from typing import Final
 from litestar import Response, get
 
 from tradepit.domain.wire import Side
+from tradepit.gateway import past
 from tradepit.gateway.answers import trade_text
 from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.listing import Instrument, Listing
@@ -44,6 +45,18 @@ async def list_trades(request: AnyRequest, gateway: GatewayGiven) -> Response[by
     symbol = request.query_params.get("instrument")
     instrument = 0 if symbol is None else listing.find(symbol).number
     rows = replica.trades(instrument, 0, wanted.before, wanted.rows)
+    if replica.history_floor()[1] and len(rows) < wanted.rows:
+        page = await past.ask(
+            gateway,
+            request,
+            lambda history: history.trades(
+                instrument=instrument, before=wanted.before, limit=wanted.rows
+            ),
+        )
+        if page is not None:
+            return past.page_response(
+                wanted, page, lambda stored: [past.trade_text(*stored)], lambda row: row.trade_id
+            )
     shown = rows[wanted.skip : wanted.skip + wanted.limit]
     following = str(shown[-1][0]) if len(rows) == wanted.rows else None
     items = [trade_row_text(listing, row) for row in shown]

@@ -7,6 +7,7 @@ from typing import Final
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath
 
+from tradepit.gateway import past
 from tradepit.gateway.changing import MassCancelDraft
 from tradepit.gateway.fields import check_key, order_number, statuses_field
 from tradepit.gateway.gateway import Gateway, GatewayGiven
@@ -21,6 +22,7 @@ from tradepit.gateway.requests import (
     read_body,
 )
 from tradepit.gateway.shapes import AmendOrder
+from tradepit.projections.reads import Page
 
 
 @post("/orders")
@@ -87,13 +89,29 @@ async def read_order(
     request: AnyRequest, gateway: GatewayGiven, order_id: FromPath[str]
 ) -> Response[bytes]:
     await gateway.waiters.reach(request)
+    number = order_number(order_id)
     replica = gateway.node.replica
-    row = replica.order(order_number(order_id))
+    row = replica.order(number)
+    floor, _ = replica.history_floor()
+    if number < floor and gateway.history is not None:
+        # A resting order is still known; its oldest fills may be in the history only.
+        stored = await past.ask(gateway, request, lambda history: history.order(number))
+        if stored is not None and stored.rows and (row is None or stored.as_of >= replica.sequence):
+            return _stored_order(request, stored)
     client_id = request.query_params.get("client_id")
     if row is None or (client_id is not None and row[1] != replica.account_number(client_id)):
         raise refused("unknown_order")
     text = gateway.desk.market.renderer.order_row(row)
     return json_response(f'{text[:-1]},"as_of":{replica.sequence}}}'.encode())
+
+
+def _stored_order(request: AnyRequest, page: Page) -> Response[bytes]:
+    order = page.rows[0]
+    client_id = request.query_params.get("client_id")
+    if client_id is not None and client_id != order.account_id:
+        raise refused("unknown_order")
+    text = past.order_text(order)
+    return json_response(f'{text[:-1]},"as_of":{page.as_of}}}'.encode())
 
 
 @get("/orders")
@@ -112,23 +130,44 @@ async def list_orders(request: AnyRequest, gateway: GatewayGiven) -> Response[by
     symbol = request.query_params.get("instrument")
     if symbol is not None:
         instrument = market.listing.find(symbol).number
-    client_order_id = request.query_params.get("client_order_id")
-    if client_order_id is not None:
-        return _by_client_order_id(gateway, account, client_order_id, instrument, statuses)
-    rows = replica.orders(account, instrument, statuses, wanted.before, wanted.rows)
-    shown = rows[wanted.skip : wanted.skip + wanted.limit]
-    following = str(shown[-1][0]) if len(rows) == wanted.rows else None
-    items = [market.renderer.order_row(row) for row in shown]
+    name = request.query_params.get("client_order_id")
+    if name is not None and not account:
+        detail = "client_order_id needs client_id beside it"
+        raise refused("invalid_parameter", detail, field="client_order_id")
+    rows = []
+    if name is None:
+        rows = replica.orders(account, instrument, statuses, wanted.before, wanted.rows)
+    floor, _ = replica.history_floor()
+    is_whole = len(rows) == wanted.rows and rows[-1][0] >= floor
+    if (floor and not is_whole) or name is not None:
+        page = await past.ask(
+            gateway,
+            request,
+            lambda history: history.orders(
+                account=account,
+                instrument=instrument,
+                statuses=statuses,
+                client_order_id=name,
+                before=wanted.before,
+                limit=wanted.rows,
+            ),
+        )
+        if page is not None:
+            return past.page_response(
+                wanted, page, lambda order: [past.order_text(order)], lambda row: row.order_id
+            )
+    if name is not None:
+        return _by_client_order_id(gateway, account, name, instrument, statuses)
+    remembered = rows[wanted.skip : wanted.skip + wanted.limit]
+    following = str(remembered[-1][0]) if len(rows) == wanted.rows else None
+    items = [market.renderer.order_row(row) for row in remembered]
     return json_response(page_body(items, replica.sequence, following))
 
 
 def _by_client_order_id(
     gateway: Gateway, account: int, client_order_id: str, instrument: int, statuses: int
 ) -> Response[bytes]:
-    """The newest order of that name; names are per account, so the account must be given."""
-    if not account:
-        detail = "client_order_id needs client_id beside it"
-        raise refused("invalid_parameter", detail, field="client_order_id")
+    """The newest order of that name that the node remembers."""
     replica = gateway.node.replica
     items: list[str] = []
     order_id = replica.order_by_client_id(account, client_order_id)

@@ -41,6 +41,7 @@ _OWN: Final[dict[str, Code]] = {
     "headers_too_large": Code(431, "the request's head is too large"),
     "internal_error": Code(500, "the node failed to answer"),
     "overloaded": Code(503, "the node is overloaded; nothing was done"),
+    "history_unavailable": Code(503, "the history's database does not answer; the market goes on"),
     "journal_full": Code(503, "the journal is full; only cancels are taken"),
     "not_available": Code(503, "the node takes no commands"),
     "unknown_outcome": Code(503, "whether the command took effect is unknown; retry with its key"),

@@ -148,7 +148,15 @@ class Waiters:
 class Slice:
     """Which part of a list is asked for: `limit`, `cursor`, `page`."""
 
-    def __init__(self, request: AnyRequest, *, size: int, size_max: int, depth_max: int) -> None:
+    def __init__(
+        self,
+        request: AnyRequest,
+        *,
+        size: int,
+        size_max: int,
+        depth_max: int,
+        cursor_is_number: bool = True,
+    ) -> None:
         self.limit = number_parameter(request, "limit", size, most=size_max)
         page = number_parameter(request, "page", 1, most=depth_max)
         self.skip = (page - 1) * self.limit
@@ -156,8 +164,9 @@ class Slice:
             detail = f"page times limit is at most {depth_max}; use cursor"
             raise refused("invalid_parameter", detail, field="page")
         text = request.query_params.get("cursor")
+        self.cursor: str | None = text
         self.before = 0
-        if text is not None:
+        if text is not None and cursor_is_number:
             if not (text.isascii() and text.isdigit() and 0 < len(text) <= 19):
                 raise refused("invalid_cursor", field="cursor")
             self.before = min(int(text), NUMBER_MAX)

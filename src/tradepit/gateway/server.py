@@ -20,6 +20,7 @@ from tradepit.gateway.gateway import SWEEP_SECONDS, Gateway
 from tradepit.gateway.listener import Listener
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.protocol import OrderEntryProtocol
+from tradepit.projections.reads import SqlHistory
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted; a load test opens thousands at once."""
@@ -128,9 +129,17 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 async def start_server(
-    node: MarketNode, config: GatewayConfig, *, host: str, port: int
+    node: MarketNode,
+    config: GatewayConfig,
+    *,
+    host: str,
+    port: int,
+    history: SqlHistory | None = None,
 ) -> GatewayServer:
     """Serve a node, and return once connections are taken.
+
+    Args:
+        history: the SQL read models, for what the node no longer remembers.
 
     Raises:
         OpenAccessRefused: the address is no loopback one.
@@ -138,7 +147,7 @@ async def start_server(
     """
     require_loopback(host)
     raise_file_limit(config.connections_max + FILES_SPARE)
-    server = GatewayServer(Gateway(node, config), bind(host, port))
+    server = GatewayServer(Gateway(node, config, history), bind(host, port))
     await server.start()
     tune_garbage_collector()
     return server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -22,6 +23,9 @@ from tradepit.projections.database import Database, DatabaseRefused, default_url
 from tradepit.projections.projector import ProjectionRefused, Projector, project
 from tradepit.projections.verification import find_differences, hash_tables
 from tradepit.projections.writing import clear, read_position
+
+PRIORITY: Final = 5
+"""Niceness of the projector."""
 
 URL_VARIABLE: Final = "TRADEPIT_DATABASE_URL"
 
@@ -137,7 +141,11 @@ def verify(data_dir: DataDir = Path("data"), url: Url = None) -> None:
 
 @app.command()
 def follow(data_dir: DataDir = Path("data"), url: Url = None) -> None:
-    """Keep the database up with the journal. A node starts this beside itself."""
+    """Keep the database up with the journal. A node starts this beside itself.
+
+    At a low priority: what is matched now matters more than what is read later.
+    """
+    os.nice(PRIORITY)
     directory = DataDirectory(data_dir)
     _run(project(directory, url or default_url(data_dir)))
 
