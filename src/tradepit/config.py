@@ -55,15 +55,9 @@ class JournalSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds on what is in flight, in commands."""
 
-    node_max: HISTORY_MIN: Final = 10_000
-"""More than the orders of one frame, each of which must be remembered until it is answered."""
-
-PositiveInt = Limits().node_max
+    node_max: PositiveInt = Limits().node_max
     urgent_extra: NotNegativeInt = Limits().urgent_extra
-    account_max: HISTORY_MIN: Final = 10_000
-"""More than the orders of one frame, each of which must be remembered until it is answered."""
-
-PositiveInt = Limits().account_max
+    account_max: PositiveInt = Limits().account_max
     frame_max: Annotated[int, msgspec.Meta(ge=1001, le=8192)] = Limits().frame_max
     """At least a full batch of 1,000 operations and the account that it opens."""
 
