@@ -19,8 +19,12 @@ import uvloop
 
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.server import GatewayServer, start_server
+from tradepit.journal.layout import DataDirectory
 from tradepit.node.definitions import AssetDefinition, InstrumentDefinition, MarketDefinition
 from tradepit.node.opening import NodeOptions, OpenNode, open_node
+from tradepit.projections.database import Database
+from tradepit.projections.projector import project
+from tradepit.projections.reads import SqlHistory
 
 T = TypeVar("T")
 
@@ -48,8 +52,18 @@ class ServedMarket:
     """A node that serves until `stop`."""
 
     def __init__(
-        self, root: Path, config: GatewayConfig, options: NodeOptions | None = None
+        self,
+        root: Path,
+        config: GatewayConfig,
+        options: NodeOptions | None = None,
+        *,
+        database_url: str | None = None,
     ) -> None:
+        """
+        Args:
+            database_url: keep a history there; None: none is kept.
+        """
+        self._database_url = database_url
         self._options = options or NodeOptions(market=MARKET)
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(root, config), daemon=True)
@@ -70,12 +84,22 @@ class ServedMarket:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self.opened: OpenNode = await open_node(root, self._options)
+        database = history = projector = None
+        if self._database_url is not None:
+            database = await Database.open(self._database_url)
+            history = SqlHistory(database)
+            directory = DataDirectory(root)
+            projector = asyncio.ensure_future(project(directory, self._database_url))
         self.server: GatewayServer = await start_server(
-            self.opened.node, config, host="127.0.0.1", port=0
+            self.opened.node, config, host="127.0.0.1", port=0, history=history
         )
         self._started.set()
         await self._ended.wait()
         await self.server.stop()
+        if database is not None and projector is not None:
+            projector.cancel()
+            await asyncio.gather(projector, return_exceptions=True)
+            await database.close()
         await self.opened.close()
 
     @property
