@@ -107,7 +107,7 @@ class PostgresServer:
 
     def _wait_until_ready(self) -> None:
         end = time.monotonic() + START_SECONDS
-        ready = [self._programs / "pg_isready", "-q", "-h", self.directory]
+        ready: list[str | Path] = [self._programs / "pg_isready", "-q", "-h", self.directory]
         while subprocess.run(ready, check=False).returncode != 0:
             if self._process.poll() is not None or time.monotonic() > end:
                 self._process.kill()

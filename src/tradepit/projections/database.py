@@ -13,6 +13,8 @@ from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from tradepit.projections.exact import SQLITE_FUNCTIONS
+
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 FILE_NAME: Final = "history.sqlite"
 """Of the default database, in the node's data directory."""
@@ -125,6 +127,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    for name, function in SQLITE_FUNCTIONS.items():
+        connection.create_function(name, 2, function, deterministic=True)
 
 
 def _migrate(connection: Connection) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import inspect
 
 from tradepit.projections.database import Database, DatabaseRefused
+from tradepit.projections.store import tables as store_tables
 from tradepit.projections.tables import metadata
 
 
@@ -20,6 +21,7 @@ def test_opening_makes_every_table_and_opening_again_changes_nothing(database_ur
             await database.close()
         return set(names)
 
+    assert store_tables.metadata is metadata
     assert asyncio.run(run()) == {*metadata.tables, "alembic_version"}
 
 
