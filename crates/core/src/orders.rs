@@ -149,10 +149,10 @@ impl Orders {
         self.by_id.prefetch(mix_sequence(id));
     }
 
-    /// The order, if the index says so at first sight.
+    /// What may be the order, for prefetching.
     #[inline(always)]
     pub fn guess(&self, id: u64) -> Option<&Order> {
-        Some(&self.slots[self.by_id.guess(mix_sequence(id))? as usize])
+        self.slots.get(self.by_id.guess(mix_sequence(id)) as usize)
     }
 
     #[inline(always)]
