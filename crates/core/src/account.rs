@@ -2,7 +2,17 @@
 
 use crate::index::prefetch;
 use crate::orders::NONE;
+use crate::wire::Side;
 use std::collections::BTreeMap;
+
+/// All ones for a buy, 0 for a sell: to choose by side without a branch, since sides come in no
+/// order. It is read from memory because of what the compiler makes of a mask that it sees through.
+#[inline(always)]
+pub(crate) fn buy_mask(side: u8) -> i64 {
+    static MASKS: [i64; 4] = [0, -1, 0, 0];
+    const { assert!(Side::Buy as usize == 1) };
+    MASKS[usize::from(side) % MASKS.len()]
+}
 
 /// One account in one asset; assets are numbered from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,14 +59,15 @@ impl Position {
         let opposite = (self.net > 0 && quantity < 0) || (self.net < 0 && quantity > 0);
         let mut opening = quantity;
         if opposite {
-            let closing = quantity.abs().min(self.net.abs());
-            let direction: i64 = self.net.signum();
+            // Lots closed, signed like what is closed.
+            let closing =
+                if self.net > 0 { self.net.min(-quantity) } else { self.net.max(-quantity) };
             let removed = self.removed_cost(closing);
             // Closing a long earns price * closing - removed; a short has negative cost.
-            self.realised += i128::from(direction) * price * i128::from(closing) - removed;
+            self.realised += price * i128::from(closing) - removed;
             self.cost -= removed;
-            self.net -= direction * closing;
-            opening = quantity + direction * closing;
+            self.net -= closing;
+            opening = quantity + closing;
         }
         self.net += opening;
         self.cost += price * i128::from(opening);
@@ -71,16 +82,24 @@ impl Position {
         }
     }
 
+    /// The part of the cost that belongs to these lots, signed like `net`.
     #[inline]
     fn removed_cost(&self, closing: i64) -> i128 {
-        let net = self.net.abs();
-        if closing == net {
+        if closing == self.net {
             return self.cost;
         }
         match i64::try_from(self.cost).ok().and_then(|cost| cost.checked_mul(closing)) {
-            Some(product) => i128::from(product / net),
-            None => self.cost * i128::from(closing) / i128::from(net),
+            Some(product) => i128::from(product / self.net),
+            None => self.cost * i128::from(closing) / i128::from(self.net),
         }
+    }
+
+    /// Count this many more lots as open on a side.
+    #[inline(always)]
+    pub fn open(&mut self, side: u8, lots: i64) {
+        let bought = buy_mask(side);
+        self.open_buy += lots & bought;
+        self.open_sell += lots & !bought;
     }
 
     /// What reduce-only orders on the given side may still take off.
@@ -168,28 +187,29 @@ impl Account {
         first.into_iter().chain(self.more().flat_map(|more| &more.positions))
     }
 
+    /// The place of `first_balances` where an asset stands. Both are looked at before the only
+    /// branch: which of them it is comes in no order.
+    #[inline(always)]
+    fn place(&self, asset: u32) -> Option<usize> {
+        let [first, second] = &self.first_balances;
+        let differs = (first.asset ^ asset).min(second.asset ^ asset);
+        (differs == 0).then(|| usize::from(second.asset == asset))
+    }
+
     #[inline(always)]
     pub fn balance(&self, asset: u32) -> Option<&Balance> {
-        let [first, second] = &self.first_balances;
-        if first.asset == asset {
-            return Some(first);
+        match self.place(asset) {
+            Some(place) => Some(&self.first_balances[place]),
+            None => self.more.as_ref()?.balances.iter().find(|b| b.asset == asset),
         }
-        if second.asset == asset {
-            return Some(second);
-        }
-        self.more.as_ref()?.balances.iter().find(|b| b.asset == asset)
     }
 
     #[inline(always)]
     pub fn balance_mut(&mut self, asset: u32) -> Option<&mut Balance> {
-        let [first, second] = &mut self.first_balances;
-        if first.asset == asset {
-            return Some(first);
+        match self.place(asset) {
+            Some(place) => Some(&mut self.first_balances[place]),
+            None => self.more.as_mut()?.balances.iter_mut().find(|b| b.asset == asset),
         }
-        if second.asset == asset {
-            return Some(second);
-        }
-        self.more.as_mut()?.balances.iter_mut().find(|b| b.asset == asset)
     }
 
     #[inline(always)]

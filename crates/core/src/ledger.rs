@@ -3,7 +3,6 @@
 use crate::account::{Account, Balance, Position};
 use crate::index::FlatIndex;
 use crate::orders::NONE;
-use crate::wire::Side;
 use std::collections::BTreeMap;
 
 /// Balances stay within ± this bound at every door (deposits, transfers).
@@ -29,6 +28,35 @@ pub struct Grant {
     pub balances: Vec<(u32, i64)>,
     /// (instrument, lots, cost), by instrument.
     pub positions: Vec<(u32, i64, i128)>,
+}
+
+/// A change of what an order sets aside, and of the lots that it has open.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold {
+    pub asset: u32,
+    pub amount: i64,
+    pub side: u8,
+    pub lots: i64,
+}
+
+impl std::ops::Neg for Hold {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self { amount: -self.amount, lots: -self.lots, ..self }
+    }
+}
+
+/// What a trade moves for one of its parties, signed; `price` in ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct Settlement {
+    pub instrument: u32,
+    pub base: u32,
+    pub quote: u32,
+    pub coins: i64,
+    pub money: i64,
+    pub lots: i64,
+    pub price: i64,
 }
 
 #[derive(Default)]
@@ -164,15 +192,8 @@ impl Ledger {
 
     /// Hold more of an asset, or less, for an order of this many more open lots.
     #[inline]
-    pub fn change_hold(
-        &mut self,
-        account: u32,
-        asset: u32,
-        amount: i64,
-        instrument: u32,
-        side: u8,
-        lots: i64,
-    ) {
+    pub fn change_hold(&mut self, account: u32, instrument: u32, hold: Hold) {
+        let Hold { asset, amount, side, lots } = hold;
         let entry = self.account(account);
         if entry.balance(asset).is_none() || entry.position(instrument).is_none() {
             self.touch(account, asset, instrument);
@@ -182,11 +203,26 @@ impl Ledger {
         balance.held += amount;
         assert!(balance.held >= 0, "more released than held");
         let position = entry.position_mut(instrument).expect("touched positions are there");
-        if side == Side::Buy as u8 {
-            position.open_buy += lots;
-        } else {
-            position.open_sell += lots;
+        position.open(side, lots);
+    }
+
+    /// Book one party's side of a trade; its position is returned.
+    #[inline]
+    pub fn settle(&mut self, account: u32, side: &Settlement) -> &mut Position {
+        let entry = self.account(account);
+        if entry.balance(side.quote).is_none()
+            || entry.balance(side.base).is_none()
+            || entry.position(side.instrument).is_none()
+        {
+            self.touch(account, side.quote, side.instrument);
+            self.balance_mut(account, side.base);
         }
+        let entry = self.account_mut(account);
+        entry.balance_mut(side.quote).expect("touched balances are there").total += side.money;
+        entry.balance_mut(side.base).expect("touched balances are there").total += side.coins;
+        let position = entry.position_mut(side.instrument).expect("touched positions are there");
+        position.fill(side.lots, side.price);
+        position
     }
 
     /// What an order or a withdrawal may use: total - held + credit.

@@ -2,7 +2,7 @@
 
 use crate::book::BookSide;
 use crate::engine::{Engine, Reject, cancelled_event, side_index};
-use crate::ledger::{BALANCE_MAX, fee};
+use crate::ledger::{BALANCE_MAX, Settlement, fee};
 use crate::orders::{Extra, NONE, Order};
 use crate::place::may_rest;
 use crate::wire::*;
@@ -304,30 +304,31 @@ impl Engine {
             ..Default::default()
         });
 
-        let ledger = &mut self.ledger;
         let sign = if maker_buys { 1 } else { -1 };
-        let (maker_money, taker_money) =
-            (-sign * notional - maker_fee, sign * notional - taker_fee);
+        let ledger = &mut self.ledger;
         let paid = ledger.balance_mut(maker_account, if maker_buys { quote } else { base });
         paid.held -= held;
         assert!(paid.held >= 0, "more released than held");
-        ledger.balance_mut(maker_account, quote).total += maker_money;
-        ledger.balance_mut(maker_account, base).total += sign * coins;
-        ledger.balance_mut(taker.account, quote).total += taker_money;
-        ledger.balance_mut(taker.account, base).total -= sign * coins;
-        ledger.asset_mut(quote).fees += i128::from(maker_fee + taker_fee);
-
-        let position = ledger.position_mut(maker_account, taker.instrument);
-        position.fill(sign * quantity, price);
-        if maker_buys {
-            position.open_buy -= quantity;
-        } else {
-            position.open_sell -= quantity;
-        }
+        let of_maker = Settlement {
+            instrument: taker.instrument,
+            base,
+            quote,
+            coins: sign * coins,
+            money: -sign * notional - maker_fee,
+            lots: sign * quantity,
+            price,
+        };
+        let of_taker = Settlement {
+            coins: -sign * coins,
+            money: sign * notional - taker_fee,
+            lots: -sign * quantity,
+            ..of_maker
+        };
+        let position = ledger.settle(maker_account, &of_maker);
+        position.open(maker_side, -quantity);
         let mut shrinks = position.reduce_only != 0;
-        let position = ledger.position_mut(taker.account, taker.instrument);
-        position.fill(-sign * quantity, price);
-        shrinks |= position.reduce_only != 0;
+        shrinks |= ledger.settle(taker.account, &of_taker).reduce_only != 0;
+        ledger.asset_mut(quote).fees += i128::from(maker_fee + taker_fee);
 
         taker.leaves -= quantity;
         taker.filled_value += i128::from(ticks_lots);

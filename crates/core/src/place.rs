@@ -1,7 +1,8 @@
 //! PLACE_ORDER: the checks in their documented order (rulebook section 4), then matching.
 
+use crate::account::buy_mask;
 use crate::engine::{DAY_NS, Done, Engine, Instrument, Outcome, Reject, side_index};
-use crate::ledger::{BALANCE_MAX, fee};
+use crate::ledger::{BALANCE_MAX, Hold, fee};
 use crate::matching::Taker;
 use crate::orders::Order;
 use crate::wire::*;
@@ -135,19 +136,32 @@ impl Instrument {
     }
 
     /// What an order of this side, price and size sets aside, in its asset.
+    ///
+    /// A sum of which one part is 0: sides come in no order, so a branch would be mispredicted.
     #[inline(always)]
     pub(crate) fn hold(&self, side: u8, price: i64, quantity: i64, fees: u16) -> i64 {
-        if side == Side::Sell as u8 {
-            return quantity * self.lot;
-        }
-        let notional = price * quantity * self.unit;
+        let bought = buy_mask(side);
+        // A price is only bounded together with the quantity that was checked with it.
+        let notional = (price & bought) * quantity * self.unit;
         let (maker, taker) = self.fee_schedules[fees as usize];
-        notional + fee(notional, maker.max(taker).max(0))
+        notional + fee(notional, maker.max(taker).max(0)) + (quantity & !bought) * self.lot
     }
 
     #[inline(always)]
     pub(crate) fn paid_asset(&self, side: u8) -> u32 {
-        if side == Side::Buy as u8 { self.quote_asset } else { self.base_asset }
+        let bought = buy_mask(side) as u32;
+        self.quote_asset & bought | self.base_asset & !bought
+    }
+
+    /// What `order` sets aside for this many of its lots.
+    #[inline(always)]
+    pub(crate) fn hold_of(&self, order: &Order, lots: i64) -> Hold {
+        Hold {
+            asset: self.paid_asset(order.side),
+            amount: self.hold(order.side, order.price, lots, order.fees),
+            side: order.side,
+            lots,
+        }
     }
 }
 
@@ -371,21 +385,15 @@ impl Engine {
     /// Set aside what a resting order could still pay, and count it among the open ones.
     #[inline(always)]
     pub(crate) fn take_hold(&mut self, slot: u32) {
-        self.change_hold(slot, self.orders[slot].leaves, 1);
+        let order = &self.orders[slot];
+        let hold = self.instruments[order.instrument as usize - 1].hold_of(order, order.leaves);
+        self.ledger.change_hold(order.account, order.instrument, hold);
     }
 
     #[inline(always)]
     pub(crate) fn release_hold(&mut self, slot: u32) {
-        self.change_hold(slot, self.orders[slot].leaves, -1);
-    }
-
-    #[inline(always)]
-    fn change_hold(&mut self, slot: u32, quantity: i64, sign: i64) {
         let order = &self.orders[slot];
-        let (account, number, side) = (order.account, order.instrument, order.side);
-        let instrument = &self.instruments[number as usize - 1];
-        let amount = sign * instrument.hold(side, order.price, quantity, order.fees);
-        let asset = instrument.paid_asset(side);
-        self.ledger.change_hold(account, asset, amount, number, side, sign * quantity);
+        let hold = self.instruments[order.instrument as usize - 1].hold_of(order, order.leaves);
+        self.ledger.change_hold(order.account, order.instrument, -hold);
     }
 }
