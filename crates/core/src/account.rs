@@ -1,6 +1,5 @@
 //! An account as order entry and matching touch it: three cache lines for the usual trader.
 
-use crate::index::prefetch;
 use crate::orders::NONE;
 use crate::wire::Side;
 use std::collections::BTreeMap;
@@ -158,13 +157,6 @@ impl Account {
             first_balances: [Balance::default(); 2],
             first_position: Position::default(),
         }
-    }
-
-    #[inline(always)]
-    pub fn prefetch(&self) {
-        prefetch(&self.first_order);
-        prefetch(&self.first_balances[1]);
-        prefetch(&self.first_position.cost);
     }
 
     fn more(&self) -> impl Iterator<Item = &More> {

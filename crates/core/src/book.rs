@@ -31,12 +31,15 @@ struct Node {
 pub struct Ladder {
     nodes: Vec<Node>,
     free: Vec<u32>,
-    /// Page (price / 64) and leaf found last.
-    recent: (i64, u32),
+    /// Pages (price / 64) that were found lately with their leaves, by page.
+    recent: [(i64, u32); RECENT_PAGES],
     beyond: BTreeMap<i64, u32>,
 }
 
 const ROOT: u32 = 0;
+/// Prices that are traded much lie in far fewer pages.
+const RECENT_PAGES: usize = 64;
+const NO_PAGE: (i64, u32) = (-1, NONE);
 
 #[inline(always)]
 const fn digit(price: i64, height: usize) -> usize {
@@ -46,7 +49,8 @@ const fn digit(price: i64, height: usize) -> usize {
 impl Default for Ladder {
     fn default() -> Self {
         let root = Node { bits: 0, children: [NONE; 64] };
-        Self { nodes: vec![root], free: Vec::new(), recent: (-1, NONE), beyond: BTreeMap::new() }
+        let recent = [NO_PAGE; RECENT_PAGES];
+        Self { nodes: vec![root], free: Vec::new(), recent, beyond: BTreeMap::new() }
     }
 }
 
@@ -56,10 +60,21 @@ impl Ladder {
         price >= 0 && price < TRIE_PRICES
     }
 
+    /// Where the page of this price is remembered.
+    #[inline(always)]
+    const fn recent(price: i64) -> usize {
+        (price >> 6) as usize % RECENT_PAGES
+    }
+
+    #[inline(always)]
     fn leaf(&self, price: i64) -> Option<u32> {
-        if self.recent.0 == price >> 6 {
-            return Some(self.recent.1);
+        match self.recent[Self::recent(price)] {
+            (page, leaf) if page == price >> 6 => Some(leaf),
+            _ => self.walk_to_leaf(price),
         }
+    }
+
+    fn walk_to_leaf(&self, price: i64) -> Option<u32> {
         let mut node = ROOT;
         for height in (1..DEPTH).rev() {
             let n = &self.nodes[node as usize];
@@ -72,7 +87,7 @@ impl Ladder {
         Some(node)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, price: i64) -> Option<u32> {
         if !Self::in_trie(price) {
             return self.beyond.get(&price).copied();
@@ -80,6 +95,15 @@ impl Ladder {
         let leaf = &self.nodes[self.leaf(price)? as usize];
         let i = digit(price, 0);
         (leaf.bits >> i & 1 == 1).then(|| leaf.children[i])
+    }
+
+    /// What may be the level at this price, for prefetching.
+    #[inline(always)]
+    fn guess(&self, price: i64) -> u32 {
+        if !Self::in_trie(price) {
+            return NONE;
+        }
+        self.leaf(price).map_or(NONE, |leaf| self.nodes[leaf as usize].children[digit(price, 0)])
     }
 
     fn new_node(&mut self) -> u32 {
@@ -98,7 +122,10 @@ impl Ladder {
             self.beyond.insert(price, level);
             return;
         }
-        let leaf = if self.recent.0 == price >> 6 { self.recent.1 } else { self.make_leaf(price) };
+        let leaf = match self.recent[Self::recent(price)] {
+            (page, leaf) if page == price >> 6 => leaf,
+            _ => self.make_leaf(price),
+        };
         let leaf = &mut self.nodes[leaf as usize];
         let i = digit(price, 0);
         leaf.bits |= 1 << i;
@@ -117,7 +144,7 @@ impl Ladder {
             }
             node = self.nodes[node as usize].children[i];
         }
-        self.recent = (price >> 6, node);
+        self.recent[Self::recent(price)] = (price >> 6, node);
         node
     }
 
@@ -141,7 +168,10 @@ impl Ladder {
         for height in (1..DEPTH).rev() {
             path[height - 1] = self.nodes[path[height] as usize].children[digit(price, height)];
         }
-        self.recent = (-1, NONE);
+        let recent = &mut self.recent[Self::recent(price)];
+        if recent.0 == price >> 6 {
+            *recent = NO_PAGE;
+        }
         for height in 0..DEPTH - 1 {
             if self.nodes[path[height] as usize].bits != 0 {
                 return;
@@ -296,8 +326,16 @@ impl BookSide {
         if self.is_bids { price >= other } else { price <= other }
     }
 
-    pub fn level_at(&self, price: i64) -> Option<&Level> {
-        self.ladder.get(price).map(|slot| &self.levels[slot as usize])
+    /// The best order, or NONE.
+    #[inline(always)]
+    pub fn best_order(&self) -> u32 {
+        self.best().map_or(NONE, |level| level.head)
+    }
+
+    /// What may be the last order at this price, for prefetching.
+    #[inline(always)]
+    pub fn guess_last(&self, price: i64) -> u32 {
+        self.levels.get(self.ladder.guess(price) as usize).map_or(NONE, |level| level.tail)
     }
 
     /// Put an order at the end of its price's queue.

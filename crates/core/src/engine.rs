@@ -1,6 +1,6 @@
 //! The engine: state, frames in, one command after the other.
 
-use crate::ahead::{Records, names_order};
+use crate::ahead::{Ahead, names_order};
 use crate::book::BookSide;
 use crate::event::Output;
 use crate::frame::{Frame, Problem, TextReader};
@@ -223,13 +223,14 @@ impl Engine {
     }
 
     fn run_records(&mut self, records: &[u8], mut texts: TextReader<'_>) {
-        let all = Records(records);
-        self.look_into(all);
-        for (at, bytes) in records.chunks_exact(RECORD_BYTES).enumerate() {
-            self.look_ahead(all, at);
-            let has_text = bytes[1] & record_flag::TEXT != 0;
+        let (records, _) = records.as_chunks::<RECORD_BYTES>();
+        let mut ahead = Ahead::default();
+        self.look_into(records, &mut ahead);
+        for (at, record) in records.iter().enumerate() {
+            self.look_ahead(records, at, &mut ahead);
+            let has_text = record[1] & record_flag::TEXT != 0;
             let text = if has_text { texts.next_text() } else { None };
-            self.run(bytes, text);
+            self.run(record, text);
             self.output.ends.push(self.output.count() as u32);
         }
     }

@@ -280,14 +280,25 @@ impl FlatIndex {
 /// Hint that `target` will be read soon.
 #[inline(always)]
 pub fn prefetch<T>(target: &T) {
+    prefetch_address(std::ptr::from_ref(target).cast());
+}
+
+/// Hint that this element will be read soon, if there is one: a wrong index costs some time.
+#[inline(always)]
+pub fn prefetch_at<T>(list: &[T], index: usize, byte: usize) {
+    prefetch_address(list.as_ptr().wrapping_add(index).cast::<u8>().wrapping_add(byte));
+}
+
+#[inline(always)]
+fn prefetch_address(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch has no architectural effect, and the reference is valid anyway.
+    // SAFETY: a prefetch has no architectural effect, whatever the address.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(target).cast());
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = target;
+    let _ = address;
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::index::{FlatIndex, spread};
 use crate::orders::{Order, Orders};
 use crate::wire::CommandKind;
 use std::collections::VecDeque;
+use std::hint::select_unpredictable;
 
 /// What one key did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,6 +132,12 @@ impl Keys {
     #[inline(always)]
     pub fn prefetch(&self, account: u32, low: u64) {
         self.index.prefetch(hash(account, low));
+    }
+
+    /// As `prefetch` where `wanted` holds, without a branch on it.
+    #[inline(always)]
+    pub fn prefetch_if(&self, wanted: bool, account: u32, low: u64) {
+        self.index.prefetch(select_unpredictable(wanted, hash(account, low), 0));
     }
 
     /// The entry that an index value stands for.

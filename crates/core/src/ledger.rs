@@ -1,7 +1,7 @@
 //! Money and positions: what accounts own, hold and owe, in whole minor units.
 
 use crate::account::{Account, Balance, Position};
-use crate::index::FlatIndex;
+use crate::index::{FlatIndex, prefetch_at};
 use crate::orders::NONE;
 use std::collections::BTreeMap;
 
@@ -88,6 +88,15 @@ impl Ledger {
     #[inline(always)]
     pub fn account_mut(&mut self, number: u32) -> &mut Account {
         &mut self.accounts[number as usize - 1]
+    }
+
+    /// Ask for the account's memory, if there is such an account.
+    #[inline(always)]
+    pub fn prefetch(&self, number: u32) {
+        let index = (number as usize).wrapping_sub(1);
+        for line in 0..size_of::<Account>() / 64 {
+            prefetch_at(&self.accounts, index, line * 64);
+        }
     }
 
     #[inline(always)]

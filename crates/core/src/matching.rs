@@ -164,7 +164,8 @@ impl Engine {
             }
             let next = self.orders[maker].next;
             if next != NONE {
-                self.look_at_maker(&self.orders[next]);
+                self.look_around(&self.orders[next]);
+                self.orders.prefetch_second(self.orders[next].next);
             }
             self.trade(taker, maker);
             trade_count += 1;

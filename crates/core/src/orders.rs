@@ -1,6 +1,6 @@
 //! The slab of live orders. A slot is recycled when its order ends; ids never are.
 
-use crate::index::{FlatIndex, mix_sequence, prefetch};
+use crate::index::{FlatIndex, mix_sequence, prefetch_at};
 
 /// "No slot", "no level", "no key".
 pub const NONE: u32 = u32::MAX;
@@ -59,12 +59,6 @@ const NO_EXTRA: &Extra = &Extra { expires_at: 0, label: 0, text: None };
 impl Order {
     pub const fn filled(&self) -> i64 {
         self.quantity - self.leaves
-    }
-
-    #[inline(always)]
-    pub fn prefetch(&self) {
-        prefetch(&self.id);
-        prefetch(&self.filled_value);
     }
 
     pub const fn has_key(&self) -> bool {
@@ -149,17 +143,35 @@ impl Orders {
         self.by_id.prefetch(mix_sequence(id));
     }
 
-    /// What may be the order, for prefetching.
+    /// A slot that may be the order's, for prefetching.
     #[inline(always)]
-    pub fn guess(&self, id: u64) -> Option<&Order> {
-        self.slots.get(self.by_id.guess(mix_sequence(id)) as usize)
+    pub fn guess(&self, id: u64) -> u32 {
+        self.by_id.guess(mix_sequence(id))
     }
 
+    /// The order in this slot, if there is such a slot, for prefetching.
     #[inline(always)]
-    pub fn prefetch_order(&self, id: u64) {
-        if let Some(order) = self.guess(id) {
-            order.prefetch();
-        }
+    pub fn get(&self, slot: u32) -> Option<&Order> {
+        self.slots.get(slot as usize)
+    }
+
+    /// Ask for a part of an order: what matching and the queue of its level need.
+    #[inline(always)]
+    pub fn prefetch_first(&self, slot: u32) {
+        prefetch_at(&self.slots, self.near(slot), 0);
+    }
+
+    /// Ask for the other part: key and neighbours in the account's list.
+    #[inline(always)]
+    pub fn prefetch_second(&self, slot: u32) {
+        prefetch_at(&self.slots, self.near(slot), size_of::<Order>() / 2);
+    }
+
+    /// Slots beyond the slab, as NONE, are no address to look up.
+    #[inline(always)]
+    fn near(&self, slot: u32) -> usize {
+        let slot = slot as usize;
+        if slot < self.slots.len() { slot } else { 0 }
     }
 
     pub fn len(&self) -> usize {
