@@ -61,7 +61,7 @@ const LIVE: u32 = 1 << 31;
 /// Entries per chunk of the queue: large enough to be rare, small enough to waste little.
 const CHUNK: usize = 1 << 14;
 /// How many entries ahead of the one being forgotten memory is asked for.
-const LOOKAHEAD: u64 = 8;
+const LOOKAHEAD: usize = 8;
 
 /// A queue whose entries are numbered from 0 for ever; its chunks are used again.
 #[derive(Default)]
@@ -77,6 +77,12 @@ impl Queue {
     fn get(&self, number: u64) -> &KeyEntry {
         let at = number as usize - (self.first as usize & !(CHUNK - 1));
         &self.chunks[at / CHUNK][at % CHUNK]
+    }
+
+    /// The oldest entries, as far as they lie together; empty when the queue is.
+    #[inline(always)]
+    fn oldest(&self) -> &[KeyEntry] {
+        self.chunks.front().map_or(&[], |chunk| &chunk[self.first as usize % CHUNK..])
     }
 
     /// Append; the entry's number is returned.
@@ -207,19 +213,16 @@ impl Keys {
     }
 
     fn forget(&mut self, time: i64) {
-        while self.finished.first < self.finished.end {
-            let number = self.finished.first;
-            let entry = self.finished.get(number);
+        while let [entry, after @ ..] = self.finished.oldest() {
             self.oldest.0 = entry.finished_at;
             if entry.finished_at > time {
                 return;
             }
-            if number + LOOKAHEAD < self.finished.end {
-                let later = self.finished.get(number + LOOKAHEAD);
+            if let Some(later) = after.get(LOOKAHEAD) {
                 self.prefetch(later.account, later.low);
             }
             let hash = hash(entry.account, entry.low);
-            self.index.remove(hash, number as u32 & !LIVE);
+            self.index.remove(hash, self.finished.first as u32 & !LIVE);
             self.finished.pop();
         }
         self.oldest.0 = i64::MAX;
