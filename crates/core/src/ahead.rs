@@ -6,7 +6,7 @@
 //! time. So the stages hardly branch on what a command is: kinds come in no order, and a
 //! mispredicted branch costs more than asking for what is in the cache already.
 
-use crate::engine::{Engine, side_index};
+use crate::engine::{Engine, Record, side_index};
 use crate::orders::{NONE, Order};
 use crate::wire::*;
 use std::hint::select_unpredictable;
@@ -25,8 +25,6 @@ pub(crate) struct Ahead([u32; MIDDLE]);
 pub(crate) const fn names_order(kind: u8) -> bool {
     kind == CommandKind::CancelOrder as u8 || kind == CommandKind::ReplaceOrder as u8
 }
-
-type Record = [u8; RECORD_BYTES];
 
 impl Engine {
     /// What the first commands of a frame need that no earlier command asked for.
@@ -55,7 +53,7 @@ impl Engine {
         self.ledger.prefetch(header.account);
         self.keys.prefetch_if(header.flags & record_flag::KEY != 0, header.account, header.key_low);
         // An order that is placed takes its sequence as its id.
-        let placed = self.sequence + 1 + away as u64;
+        let placed = self.sequence.wrapping_add(1 + away as u64);
         let named = CancelOrder::from_bytes(record).order_id;
         self.orders.prefetch_index(select_unpredictable(names_order(header.kind), named, placed));
     }

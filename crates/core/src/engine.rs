@@ -79,6 +79,9 @@ impl Default for Done {
 
 pub type Outcome = Result<Done, Reject>;
 
+/// A command as it stands in a frame.
+pub(crate) type Record = [u8; RECORD_BYTES];
+
 /// Why a buffer could not be applied. The state is as after the last whole frame before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplyError {
@@ -266,7 +269,8 @@ impl Engine {
     }
 
     /// Run one command at the next sequence.
-    fn run(&mut self, record: &[u8], text: Option<&str>) {
+    #[inline(always)]
+    fn run(&mut self, record: &Record, text: Option<&str>) {
         self.sequence += 1;
         assert!(self.panic_at != self.sequence, "injected panic at sequence {}", self.sequence);
         self.expire();
@@ -286,12 +290,11 @@ impl Engine {
             });
             return;
         }
-        let mut resolved = [0; RECORD_BYTES];
+        let resolved;
         let mut record = record;
         if header.account == ACCOUNT_JUST_OPENED && self.just_opened != 0 {
             header.account = self.just_opened;
-            resolved.copy_from_slice(record);
-            resolved[..size_of::<CommandHeader>()].copy_from_slice(header.as_bytes());
+            resolved = with_header(record, &header);
             record = &resolved;
         }
         if let Err(reject) = self.run_keyed(&header, record, text) {
@@ -302,7 +305,8 @@ impl Engine {
         }
     }
 
-    fn reject(&mut self, header: &CommandHeader, record: &[u8], reject: &Reject) {
+    #[cold]
+    fn reject(&mut self, header: &CommandHeader, record: &Record, reject: &Reject) {
         self.output.push(&CommandRejected {
             kind: EventKind::CommandRejected as u8,
             status: header.kind,
@@ -323,7 +327,7 @@ impl Engine {
         &mut self,
         kind: CommandKind,
         header: &CommandHeader,
-        record: &[u8],
+        record: &Record,
         text: Option<&str>,
     ) -> Outcome {
         if header.valid_until != 0 && self.now > header.valid_until {
@@ -468,6 +472,14 @@ fn check_texts(frame: &Frame<'_>, offset: usize) -> Result<(), ApplyError> {
     if whole { Ok(()) } else { Err(ApplyError::Malformed { offset, problem: Problem::Text }) }
 }
 
-pub(crate) fn named_order(kind: u8, record: &[u8]) -> u64 {
+/// The record as if it had come with this header.
+#[cold]
+fn with_header(record: &Record, header: &CommandHeader) -> Record {
+    let mut changed = *record;
+    changed[..size_of::<CommandHeader>()].copy_from_slice(header.as_bytes());
+    changed
+}
+
+pub(crate) fn named_order(kind: u8, record: &Record) -> u64 {
     if names_order(kind) { CancelOrder::from_bytes(record).order_id } else { 0 }
 }

@@ -1,16 +1,17 @@
 //! Idempotency around a command (rulebook section 3): once per key, the same answer ever after.
 
-use crate::engine::{Done, Engine, Outcome, Reject, named_order};
+use crate::engine::{Done, Engine, Outcome, Record, Reject, named_order};
 use crate::keys::KeyEntry;
 use crate::orders::NONE;
 use crate::wire::*;
 
 impl Engine {
     /// Key rules around a command (rulebook section 3).
+    #[inline(always)]
     pub(crate) fn run_keyed(
         &mut self,
         header: &CommandHeader,
-        record: &[u8],
+        record: &Record,
         text: Option<&str>,
     ) -> Result<(), Reject> {
         let kind = CommandKind::from_number(header.kind);
@@ -50,7 +51,7 @@ impl Engine {
 
     /// A label that was cancelled before its order came refuses the order.
     #[inline(always)]
-    fn check_label(&self, kind: CommandKind, scope: u32, record: &[u8]) -> Result<(), Reject> {
+    fn check_label(&self, kind: CommandKind, scope: u32, record: &Record) -> Result<(), Reject> {
         if kind == CommandKind::PlaceOrder {
             let label = PlaceOrder::from_bytes(record).label;
             if label != 0 && self.keys.find_tombstone(&self.orders, scope, label).is_some() {
@@ -60,12 +61,13 @@ impl Engine {
         Ok(())
     }
 
+    #[cold]
     fn meet_key(
         &mut self,
         entry: &KeyEntry,
         kind: CommandKind,
         header: &CommandHeader,
-        record: &[u8],
+        record: &Record,
         text: Option<&str>,
     ) -> Result<(), Reject> {
         if entry.is_tombstone() {
@@ -99,7 +101,7 @@ impl Engine {
         &mut self,
         scope: u32,
         header: &CommandHeader,
-        record: &[u8],
+        record: &Record,
         text: Option<&str>,
         outcome: &Outcome,
     ) {
@@ -140,7 +142,7 @@ impl Engine {
 /// Part of the state, so the algorithm is fixed for this rules version: a multiply-fold over the
 /// record's twelve words, without the words and fields that section 3 of the rulebook leaves out.
 #[inline]
-fn fingerprint(record: &[u8], header: &CommandHeader, text: Option<&str>) -> u64 {
+fn fingerprint(record: &Record, header: &CommandHeader, text: Option<&str>) -> u64 {
     const SEED: u64 = 0xa076_1d64_78bd_642f;
     const STEP: u64 = 0xe703_7ed1_a0b4_28db;
     let word =

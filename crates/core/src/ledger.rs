@@ -55,6 +55,9 @@ pub struct Settlement {
     pub quote: u32,
     pub coins: i64,
     pub money: i64,
+    /// What a resting order no longer sets aside.
+    pub coins_released: i64,
+    pub money_released: i64,
     pub lots: i64,
     pub price: i64,
 }
@@ -227,8 +230,16 @@ impl Ledger {
             self.balance_mut(account, side.base);
         }
         let entry = self.account_mut(account);
-        entry.balance_mut(side.quote).expect("touched balances are there").total += side.money;
-        entry.balance_mut(side.base).expect("touched balances are there").total += side.coins;
+        let moves = [
+            (side.quote, side.money, side.money_released),
+            (side.base, side.coins, side.coins_released),
+        ];
+        for (asset, amount, released) in moves {
+            let balance = entry.balance_mut(asset).expect("touched balances are there");
+            balance.total += amount;
+            balance.held -= released;
+            assert!(balance.held >= 0, "more released than held");
+        }
         let position = entry.position_mut(side.instrument).expect("touched positions are there");
         position.fill(side.lots, side.price);
         position

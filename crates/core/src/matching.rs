@@ -1,8 +1,9 @@
 //! Matching: a taker against the opposite side, price then time (rulebook sections 5, 6 and 8).
 
+use crate::account::buy_mask;
 use crate::book::BookSide;
 use crate::engine::{Engine, Reject, cancelled_event, side_index};
-use crate::ledger::{BALANCE_MAX, Settlement, fee};
+use crate::ledger::{BALANCE_MAX, Hold, Settlement, fee};
 use crate::orders::{Extra, NONE, Order};
 use crate::place::may_rest;
 use crate::wire::*;
@@ -17,6 +18,8 @@ pub(crate) struct Taker {
     pub leaves: i64,
     /// Fee schedule.
     pub fees: u16,
+    /// What it sets aside if it rests before it traded.
+    pub hold: i64,
     pub expires_at: i64,
     /// Of its client order id, when that is not its key.
     pub label: u64,
@@ -52,15 +55,41 @@ impl Engine {
     /// Let an incoming order trade; rest, cancel or finish what remains of it.
     ///
     /// `order` is not in the slab yet; `text` is its client order id.
-    #[inline]
-    pub(crate) fn take(&mut self, mut order: Order, taker: &Taker, text: Option<&str>) -> Finished {
-        let mut finished = self.take_without_resting(&mut order, taker);
+    #[inline(always)]
+    pub(crate) fn take(
+        &mut self,
+        order: &mut Order,
+        taker: &Taker,
+        text: Option<&str>,
+    ) -> Finished {
+        let mut finished = if self.meets_nothing(order, taker) {
+            let (status, leaves) = (OrderStatus::New, order.leaves);
+            Finished { status, leaves, trade_count: 0, resting: NONE }
+        } else {
+            self.take_without_resting(order, taker)
+        };
         if finished.leaves > 0 {
+            let instrument = &self.instruments[taker.index];
+            let hold = if order.leaves == taker.leaves {
+                let asset = instrument.paid_asset(order.side);
+                Hold { asset, amount: taker.hold, side: order.side, lots: order.leaves }
+            } else {
+                instrument.hold_of(order, order.leaves)
+            };
             let text = text.map(Into::into);
             let extra = Extra { expires_at: taker.expires_at, label: taker.label, text };
-            finished.resting = self.rest(order, extra);
+            finished.resting = self.rest(order, extra, hold);
         }
         finished
+    }
+
+    /// Will all of the order rest at once?
+    #[inline(always)]
+    fn meets_nothing(&self, order: &Order, taker: &Taker) -> bool {
+        let opposite = &self.instruments[taker.index].sides[taker.is_buy as usize];
+        let is_met =
+            opposite.best().is_some_and(|best| opposite.at_least_as_good(best.price, taker.limit));
+        !is_met && may_rest(order.time_in_force)
     }
 
     /// `take` up to the point where what remains would rest.
@@ -104,33 +133,35 @@ impl Engine {
     }
 
     /// Put an order on the book, at the end of its price's queue.
-    pub(crate) fn rest(&mut self, mut order: Order, extra: Extra) -> u32 {
-        let (account, id, expires_at) = (order.account, order.id, extra.expires_at);
-        order.account_next = NONE;
-        order.account_previous = self.ledger.account(account).last_order;
-        let slot = self.orders.insert(order, extra);
-        if expires_at != 0 {
-            self.expiries.insert((expires_at, id));
+    #[inline(always)]
+    fn rest(&mut self, order: &Order, extra: Extra, hold: Hold) -> u32 {
+        if extra.expires_at != 0 {
+            self.expiries.insert((extra.expires_at, order.id));
         }
-        let entry = self.ledger.account_mut(account);
-        let previous = entry.last_order;
-        entry.last_order = slot;
+        let slot = self.orders.insert(order, extra);
+        let entry = self.ledger.account_mut(order.account);
+        let previous = std::mem::replace(&mut entry.last_order, slot);
         entry.open_orders += 1;
         match previous {
             NONE => entry.first_order = slot,
             _ => self.orders[previous].account_next = slot,
         }
-        self.enter_book(slot);
+        let kept = &mut self.orders[slot];
+        (kept.account_previous, kept.account_next) = (previous, NONE);
+        self.enter_book(slot, hold);
         slot
     }
 
     /// Hold, queue and reduce-only count of an order that is in the slab.
-    pub(crate) fn enter_book(&mut self, slot: u32) {
-        self.take_hold(slot);
-        let (instrument, side) =
-            (self.orders[slot].instrument as usize - 1, self.orders[slot].side);
-        self.instruments[instrument].sides[side_index(side)].push(&mut self.orders, slot);
-        if self.orders[slot].options & option::REDUCE_ONLY != 0 {
+    #[inline]
+    pub(crate) fn enter_book(&mut self, slot: u32, hold: Hold) {
+        let order = &self.orders[slot];
+        self.ledger.change_hold(order.account, order.instrument, hold);
+        let side = side_index(order.side);
+        let is_reduce_only = order.options & option::REDUCE_ONLY != 0;
+        let instrument = &mut self.instruments[order.instrument as usize - 1];
+        instrument.sides[side].push(&mut self.orders, slot);
+        if is_reduce_only {
             self.note_reduce_only(slot, self.orders[slot].leaves, 1);
         }
     }
@@ -227,11 +258,15 @@ impl Engine {
 
     /// Lower a resting order's leaves with its hold and sums; its total stays.
     pub(crate) fn reduce_resting(&mut self, slot: u32, by: i64) {
-        self.release_hold(slot);
-        let (index, side) = (self.orders[slot].instrument as usize - 1, self.orders[slot].side);
-        self.instruments[index].sides[side_index(side)].reduce(&mut self.orders, slot, by);
-        self.take_hold(slot);
-        if self.orders[slot].options & option::REDUCE_ONLY != 0 {
+        let order = &self.orders[slot];
+        let instrument = &mut self.instruments[order.instrument as usize - 1];
+        let (before, after) =
+            (instrument.hold_of(order, order.leaves), instrument.hold_of(order, order.leaves - by));
+        let less = Hold { amount: after.amount - before.amount, lots: -by, ..after };
+        self.ledger.change_hold(order.account, order.instrument, less);
+        let is_reduce_only = order.options & option::REDUCE_ONLY != 0;
+        instrument.sides[side_index(order.side)].reduce(&mut self.orders, slot, by);
+        if is_reduce_only {
             self.note_reduce_only(slot, -by, 0);
         }
     }
@@ -275,13 +310,8 @@ impl Engine {
         let taker_fee = fee(notional, instrument.fee_schedules[taker.fees as usize].1);
         let coins = quantity * instrument.lot;
         let (base, quote) = (instrument.base_asset, instrument.quote_asset);
-        let maker_buys = maker_side == Side::Buy as u8;
-        let held = if maker_buys {
-            let before = instrument.hold(maker_side, price, order.leaves, order.fees);
-            before - instrument.hold(maker_side, price, maker_leaves, order.fees)
-        } else {
-            coins
-        };
+        let released = instrument.hold_of(order, order.leaves).amount
+            - instrument.hold_of(order, maker_leaves).amount;
         let reduce_only = order.options & option::REDUCE_ONLY != 0;
         let maker_order_id = order.id;
         instrument.last_price = price;
@@ -305,23 +335,25 @@ impl Engine {
             ..Default::default()
         });
 
-        let sign = if maker_buys { 1 } else { -1 };
+        let bought = buy_mask(maker_side);
+        let sign = 2 * (bought & 1) - 1;
         let ledger = &mut self.ledger;
-        let paid = ledger.balance_mut(maker_account, if maker_buys { quote } else { base });
-        paid.held -= held;
-        assert!(paid.held >= 0, "more released than held");
         let of_maker = Settlement {
             instrument: taker.instrument,
             base,
             quote,
             coins: sign * coins,
             money: -sign * notional - maker_fee,
+            coins_released: released & !bought,
+            money_released: released & bought,
             lots: sign * quantity,
             price,
         };
         let of_taker = Settlement {
             coins: -sign * coins,
             money: sign * notional - taker_fee,
+            coins_released: 0,
+            money_released: 0,
             lots: -sign * quantity,
             ..of_maker
         };

@@ -80,7 +80,7 @@ pub struct Orders {
 const SLOTS_MAX: usize = (1 << 31) - 1;
 
 /// Put a value into a free place of a slab, or at its end.
-#[inline]
+#[inline(always)]
 fn occupy<T>(slots: &mut Vec<T>, free: &mut Vec<u32>, value: T) -> u32 {
     match free.pop() {
         Some(slot) => {
@@ -104,15 +104,13 @@ impl Orders {
         }
     }
 
-    #[inline]
-    pub fn insert(&mut self, mut order: Order, extra: Extra) -> u32 {
-        let hash = mix_sequence(order.id);
-        order.extra = NONE;
-        if extra.expires_at != 0 || extra.label != 0 || extra.text.is_some() {
-            order.extra = occupy(&mut self.extras, &mut self.free_extras, extra);
-        }
-        let slot = occupy(&mut self.slots, &mut self.free, order);
-        self.by_id.insert(hash, slot);
+    #[inline(always)]
+    pub fn insert(&mut self, order: &Order, extra: Extra) -> u32 {
+        let slot = occupy(&mut self.slots, &mut self.free, order.clone());
+        self.by_id.insert(mix_sequence(order.id), slot);
+        let is_bare = extra.expires_at == 0 && extra.label == 0 && extra.text.is_none();
+        self.slots[slot as usize].extra =
+            if is_bare { NONE } else { occupy(&mut self.extras, &mut self.free_extras, extra) };
         slot
     }
 

@@ -255,10 +255,11 @@ impl Engine {
         Ok(0)
     }
 
+    #[inline(always)]
     pub(crate) fn place(&mut self, account: u32, c: &PlaceOrder, text: Option<&str>) -> Outcome {
         let taker = self.check_place(account, c)?;
         let is_limit = c.order_type == OrderType::Limit as u8;
-        let order = Order {
+        let mut order = Order {
             id: self.sequence,
             price: if is_limit { taker.limit } else { c.price },
             leaves: taker.leaves,
@@ -282,7 +283,7 @@ impl Engine {
             self.output.push_text(text);
         }
         let (quantity, price) = (order.quantity, order.price);
-        let finished = self.take(order, &taker, text);
+        let finished = self.take(&mut order, &taker, text);
         self.output.replace(
             accepted,
             &OrderAccepted {
@@ -370,24 +371,17 @@ impl Engine {
             limit,
             leaves: quantity,
             fees: instrument.fees,
+            hold: 0,
             expires_at,
             label: c.label,
         };
-        let required = if is_limit || !is_buy {
+        let hold = if is_limit || !is_buy {
             instrument.hold(c.side, limit, quantity, instrument.fees)
         } else {
             self.market_buy_cost(&taker, account, c.self_trade_prevention)?
         };
-        self.check_funds(account, instrument.paid_asset(c.side), required)?;
-        Ok(taker)
-    }
-
-    /// Set aside what a resting order could still pay, and count it among the open ones.
-    #[inline(always)]
-    pub(crate) fn take_hold(&mut self, slot: u32) {
-        let order = &self.orders[slot];
-        let hold = self.instruments[order.instrument as usize - 1].hold_of(order, order.leaves);
-        self.ledger.change_hold(order.account, order.instrument, hold);
+        self.check_funds(account, instrument.paid_asset(c.side), hold)?;
+        Ok(Taker { hold, ..taker })
     }
 
     #[inline(always)]

@@ -70,6 +70,7 @@ impl Engine {
             limit: order.price,
             leaves: order.leaves,
             fees: order.fees,
+            hold: 0,
             expires_at: 0,
             label: 0,
         };
@@ -138,7 +139,8 @@ impl Engine {
         kept.quantity = order.quantity;
         kept.fees = order.fees;
         kept.filled_value = order.filled_value;
-        self.enter_book(slot);
+        let hold = self.instruments[taker.index].hold_of(order, order.leaves);
+        self.enter_book(slot, hold);
         Finished { resting: slot, ..finished }
     }
 

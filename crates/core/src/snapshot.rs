@@ -294,7 +294,7 @@ impl Engine {
             }
             let (id, expires_at, leaves) = (order.id, extra.expires_at, order.leaves);
             let reduce_only = order.options & crate::wire::option::REDUCE_ONLY != 0;
-            let slot = self.orders.insert(order, extra);
+            let slot = self.orders.insert(&order, extra);
             if self.orders[slot].has_key() {
                 self.keys.insert_live(&self.orders[slot], slot);
             }
