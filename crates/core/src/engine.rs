@@ -294,7 +294,7 @@ impl Engine {
         let mut record = record;
         if header.account == ACCOUNT_JUST_OPENED && self.just_opened != 0 {
             header.account = self.just_opened;
-            resolved = with_header(record, &header);
+            resolved = with_header(record, header);
             record = &resolved;
         }
         if let Err(reject) = self.run_keyed(&header, record, text) {
@@ -474,7 +474,7 @@ fn check_texts(frame: &Frame<'_>, offset: usize) -> Result<(), ApplyError> {
 
 /// The record as if it had come with this header.
 #[cold]
-fn with_header(record: &Record, header: &CommandHeader) -> Record {
+fn with_header(record: &Record, header: CommandHeader) -> Record {
     let mut changed = *record;
     changed[..size_of::<CommandHeader>()].copy_from_slice(header.as_bytes());
     changed

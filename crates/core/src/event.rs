@@ -52,8 +52,10 @@ impl Output {
     /// Write over an event whose outcome was not known when it was appended.
     #[inline(always)]
     pub fn replace<T: Wire>(&mut self, index: usize, event: &T) {
-        let at = index * RECORD_BYTES;
-        self.records[at..at + RECORD_BYTES].copy_from_slice(event.as_bytes());
+        const { assert!(size_of::<T>() == RECORD_BYTES) };
+        let place = &mut self.records[index * RECORD_BYTES..][..RECORD_BYTES];
+        // SAFETY: the place is a record, and so is a `Wire` type, without padding.
+        unsafe { place.as_mut_ptr().cast::<T>().write_unaligned(*event) };
     }
 
     /// Text of the event just appended, which carries flag TEXT.

@@ -60,6 +60,8 @@ pub struct FlatIndex {
     /// A power of two of them.
     lines: Vec<Line>,
     count: usize,
+    /// More would make it grow.
+    count_max: usize,
 }
 
 impl Default for FlatIndex {
@@ -97,7 +99,7 @@ impl FlatIndex {
     /// An index that takes `count` entries without growing.
     pub fn with_capacity(count: usize) -> Self {
         let lines = (count * 2).div_ceil(LANES).next_power_of_two().max(LINES_MIN);
-        Self { lines: vec![Line::EMPTY; lines], count: 0 }
+        Self { lines: vec![Line::EMPTY; lines], count: 0, count_max: lines * LANES / 2 }
     }
 
     #[inline(always)]
@@ -169,7 +171,7 @@ impl FlatIndex {
     #[inline]
     pub fn insert(&mut self, hash: u64, slot: u32) {
         // At most half full: few lines are full, also where they are searched to their end.
-        if (self.count + 1) * 2 > self.lines.len() * LANES {
+        if self.count == self.count_max {
             self.grow();
         }
         self.count += 1;
@@ -195,6 +197,7 @@ impl FlatIndex {
     fn grow(&mut self) {
         let lines = self.lines.len() * 2;
         assert!(lines * LANES <= 1 << 32, "index is full");
+        self.count_max = lines * LANES / 2;
         let old = std::mem::replace(&mut self.lines, vec![Line::EMPTY; lines]);
         for line in &old {
             for (&tag, &slot) in line.tags.iter().zip(&line.slots).filter(|(tag, _)| **tag != EMPTY)

@@ -76,7 +76,7 @@ impl Engine {
                 _ => RejectReason::KeyReused.into(),
             });
         }
-        if entry.fingerprint != fingerprint(record, header, text) {
+        if entry.fingerprint != fingerprint(record, text) {
             return Err(RejectReason::KeyReused.into());
         }
         let placed = kind == CommandKind::PlaceOrder && entry.reason == 0;
@@ -112,7 +112,7 @@ impl Engine {
             Err(reject) if reject.reason == RejectReason::KeysExhausted => return,
             Err(reject) => (reject.reason as u16, Done::default()),
         };
-        let fingerprint = fingerprint(record, header, text);
+        let fingerprint = fingerprint(record, text);
         let slot = done.resting;
         if slot != NONE {
             let order = &mut self.orders[slot];
@@ -142,23 +142,24 @@ impl Engine {
 /// Part of the state, so the algorithm is fixed for this rules version: a multiply-fold over the
 /// record's twelve words, without the words and fields that section 3 of the rulebook leaves out.
 #[inline]
-fn fingerprint(record: &Record, header: &CommandHeader, text: Option<&str>) -> u64 {
+fn fingerprint(record: &Record, text: Option<&str>) -> u64 {
     const SEED: u64 = 0xa076_1d64_78bd_642f;
     const STEP: u64 = 0xe703_7ed1_a0b4_28db;
-    let word =
-        |i: usize| u64::from_le_bytes(record[i * 8..i * 8 + 8].try_into().expect("eight bytes"));
+    const ACCOUNT: u64 = 0xffff_ffff;
+    let (words, _) = record.as_chunks::<8>();
+    let word = |i: usize| u64::from_le_bytes(words[i]);
     let fold = |hash: u64, word: u64| {
         let product = u128::from(hash ^ word) * u128::from(STEP) + u128::from(word);
         (product as u64) ^ ((product >> 64) as u64)
     };
-    let is_order_command = header.kind >= CommandKind::PlaceOrder as u8;
-    let account = if is_order_command { 0 } else { u64::from(header.account) };
+    let kind = record[0];
+    let is_order_command = kind >= CommandKind::PlaceOrder as u8;
     let mut hash = fold(SEED, word(0) & !0xff00);
-    hash = fold(hash, account | u64::from(header.instrument) << 32);
+    hash = fold(hash, if is_order_command { word(1) & !ACCOUNT } else { word(1) });
     hash = fold(hash, word(4).rotate_left(17));
     for i in 5..12 {
-        let skipped = (header.kind == CommandKind::PlaceOrder as u8 && i == 10)
-            || (header.kind == CommandKind::ReplaceOrder as u8 && i == 8);
+        let skipped = (kind == CommandKind::PlaceOrder as u8 && i == 10)
+            || (kind == CommandKind::ReplaceOrder as u8 && i == 8);
         if !skipped {
             hash = fold(hash, word(i).wrapping_add(i as u64));
         }

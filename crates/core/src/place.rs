@@ -238,6 +238,7 @@ impl Engine {
         Ok(())
     }
 
+    #[inline(always)]
     fn expiry_of(&self, c: &PlaceOrder) -> Result<i64, RejectReason> {
         if c.time_in_force == TimeInForce::Gtd as u8 {
             return if c.expires_at > self.now {
