@@ -16,7 +16,7 @@ const FAR: usize = 12;
 const MIDDLE: usize = 8;
 const NEAR: usize = 4;
 
-/// What the middle stage found, for the near one: by place, the order that a command names.
+/// What the middle stage found, for the near one: by place, the order that a command names, or NONE.
 #[derive(Default)]
 pub(crate) struct Ahead([u32; MIDDLE]);
 
@@ -69,6 +69,7 @@ impl Engine {
             ahead.0[at % MIDDLE] = slot;
             return;
         }
+        ahead.0[at % MIDDLE] = NONE;
         let c = PlaceOrder::from_bytes(record);
         if self.ledger.exists(c.account) {
             self.orders.prefetch_second(self.ledger.account(c.account).last_order);
@@ -79,25 +80,24 @@ impl Engine {
         }
     }
 
-    /// What stands around the order that is named, or around the best one that could be hit.
+    /// What stands around the order that is named.
     #[inline(always)]
     fn look_near(&self, records: &[Record], at: usize, ahead: &Ahead) {
-        let Some(record) = records.get(at) else { return };
-        let c = PlaceOrder::from_bytes(record);
-        let instrument = self.instruments.get(c.instrument.saturating_sub(1) as usize);
-        let best = instrument.map_or(NONE, |i| i.sides[1 - side_index(c.side)].best_order());
-        let slot = select_unpredictable(names_order(record[0]), ahead.0[at % MIDDLE], best);
-        if let Some(order) = self.orders.get(slot) {
-            self.look_around(order);
+        if at < records.len()
+            && let Some(order) = self.orders.get(ahead.0[at % MIDDLE])
+        {
+            self.keys.prefetch(order.account, order.key_low);
+            self.orders.prefetch_first(order.next);
             self.orders.prefetch_first(order.previous);
             self.orders.prefetch_second(order.account_next);
             self.orders.prefetch_second(order.account_previous);
         }
     }
 
-    /// What a match or the end of this order needs beside it.
+    /// What a match with the order that is now best needs beside it: asked for when the one before
+    /// it is hit, so that a best order's surroundings are known to the caches.
     #[inline(always)]
-    pub(crate) fn look_around(&self, order: &Order) {
+    pub(crate) fn look_at_maker(&self, order: &Order) {
         self.ledger.prefetch(order.account);
         self.keys.prefetch(order.account, order.key_low);
         self.orders.prefetch_index(order.id);

@@ -195,11 +195,16 @@ impl Engine {
             }
             let next = self.orders[maker].next;
             if next != NONE {
-                self.look_around(&self.orders[next]);
+                self.look_at_maker(&self.orders[next]);
                 self.orders.prefetch_second(self.orders[next].next);
             }
             self.trade(taker, maker);
             trade_count += 1;
+            if next == NONE
+                && let Some(level) = self.instruments[index].sides[is_buy as usize].best()
+            {
+                self.look_at_maker(&self.orders[level.head]);
+            }
         }
         Sweep { trade_count, stop: Stop::NothingAtItsPrice }
     }
