@@ -57,12 +57,14 @@ class ServedMarket:
         config: GatewayConfig,
         options: NodeOptions | None = None,
         *,
+        port: int = 0,
         database_url: str | None = None,
     ) -> None:
         """
         Args:
             database_url: keep a history there; None: none is kept.
         """
+        self._port = port
         self._database_url = database_url
         self._options = options or NodeOptions(market=MARKET)
         self._started = threading.Event()
@@ -91,7 +93,7 @@ class ServedMarket:
             directory = DataDirectory(root)
             projector = asyncio.ensure_future(project(directory, self._database_url))
         self.server: GatewayServer = await start_server(
-            self.opened.node, config, host="127.0.0.1", port=0, history=history
+            self.opened.node, config, host="127.0.0.1", port=self._port, history=history
         )
         self._started.set()
         await self._ended.wait()

@@ -1,6 +1,8 @@
 """The public Python client of a Tradepit node.
 
 - `sync_client`: `Client`, blocking; `async_client`: `AsyncClient`, for asyncio
+- `streams`: `AsyncStream`, channels that outlive connections; `sync_streams`: `Stream`, the same
+  for code that blocks; `following`: how they tell gaps and doubles
 - `calls`: the requests of both, and the reading of their answers; `retries`: when to repeat them
 - `models`: what the API takes and answers, as typed records
 - `errors`: what goes wrong, as exceptions that carry the problem document
@@ -8,16 +10,30 @@
 
 from tradepit.client.async_client import AsyncClient
 from tradepit.client.errors import ApiError, ClientError, NodeUnreachable, Rejected
-from tradepit.client.models import Cancel, Order, OrderBook, Place, Replace, Trade
+from tradepit.client.following import Message
+from tradepit.client.models import (
+    Cancel,
+    MassCancel,
+    Order,
+    OrderBook,
+    Place,
+    Replace,
+    Trade,
+)
 from tradepit.client.retries import RetryPolicy
+from tradepit.client.streams import AsyncStream
 from tradepit.client.sync_client import Client
+from tradepit.client.sync_streams import Stream
 
 __all__ = [
     "ApiError",
     "AsyncClient",
+    "AsyncStream",
     "Cancel",
     "Client",
     "ClientError",
+    "MassCancel",
+    "Message",
     "NodeUnreachable",
     "Order",
     "OrderBook",
@@ -25,5 +41,6 @@ __all__ = [
     "Rejected",
     "Replace",
     "RetryPolicy",
+    "Stream",
     "Trade",
 ]

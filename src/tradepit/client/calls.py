@@ -8,22 +8,29 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
 from tradepit.client.errors import UnreadableAnswer, api_error
 from tradepit.client.models import (
     Account,
+    AccountFill,
+    AccountLimits,
+    AccountState,
+    Balance,
     BatchAnswer,
     BatchOperation,
     CancelCount,
     Instrument,
+    Number,
     Order,
     OrderBook,
+    OrderQueue,
     Page,
     Place,
+    Position,
     Problem,
     Trade,
 )
@@ -93,6 +100,27 @@ def list_instruments() -> Call[tuple[Instrument, ...]]:
     return Call("GET", f"{BASE_PATH}/instruments", _decode_instruments)
 
 
+def get_instrument(symbol: str) -> Call[Instrument]:
+    """One instrument, with its rules and its last price."""
+    return Call("GET", _instrument_path(symbol), _decode_instrument)
+
+
+def remove_instrument(symbol: str, key: str | None) -> Call[Instrument]:
+    """The end of an instrument in which nothing rests."""
+    return Call("DELETE", _instrument_path(symbol), _decode_instrument, key=key or new_key())
+
+
+def set_phase(symbol: str, phase: str, key: str | None) -> Call[Instrument]:
+    """Halt, resume or close."""
+    path = f"{_instrument_path(symbol)}/phase"
+    body = _encode({"phase": phase})
+    return Call("PUT", path, _decode_instrument, body=body, key=key or new_key())
+
+
+def _instrument_path(symbol: str) -> str:
+    return f"{BASE_PATH}/instruments/{quote(symbol, safe='')}"
+
+
 def create_instrument(fields: Mapping[str, Any], key: str | None) -> Call[Instrument]:
     """A new instrument; `fields` as in the API: symbol, tick_size, lot_size and others."""
     return _write("POST", "/instruments", fields, _decode_instrument, key)
@@ -105,7 +133,48 @@ def open_account(fields: Mapping[str, Any], key: str | None) -> Call[Account]:
 
 def get_account(account_id: str) -> Call[Account]:
     """An account with its balances."""
-    return Call("GET", f"{BASE_PATH}/accounts/{account_id}", _decode_account)
+    return Call("GET", _account_path(account_id), _decode_account)
+
+
+def list_balances(account_id: str) -> Call[tuple[Balance, ...]]:
+    """Total, held and available, per asset."""
+    return Call("GET", _account_path(account_id, "balances"), _decode_balances)
+
+
+def list_positions(account_id: str) -> Call[tuple[Position, ...]]:
+    """Net quantity, average price and profit, per instrument."""
+    return Call("GET", _account_path(account_id, "positions"), _decode_positions)
+
+
+def list_account_trades(account_id: str, filters: Mapping[str, str]) -> Call[Page[AccountFill]]:
+    """An account's own fills, newest first."""
+    path = _account_path(account_id, "trades")
+    return Call("GET", path, _decode_account_trades, params=filters)
+
+
+def move_funds(
+    account_id: str, kind: str, *, asset: str, amount: Number, to: str | None, key: str | None
+) -> Call[Account]:
+    """A deposit, withdrawal or transfer: `kind` is the last part of the route."""
+    body = {"asset": asset, "amount": amount} | ({} if to is None else {"to": to})
+    path = _account_path(account_id, kind)
+    return Call("POST", path, _decode_account, body=_encode(body), key=key or new_key())
+
+
+def set_limits(account_id: str, fields: Mapping[str, Any], key: str | None) -> Call[AccountLimits]:
+    """New limits; `fields` as in the API: open_orders_max, positions, credit."""
+    path = _account_path(account_id, "limits")
+    return Call("PUT", path, _decode_limits, body=_encode(fields), key=key or new_key())
+
+
+def change_state(account_id: str, action: str, key: str | None) -> Call[AccountState]:
+    """Suspend, resume or kill."""
+    path = _account_path(account_id, action)
+    return Call("POST", path, _decode_state, key=key or new_key())
+
+
+def _account_path(account_id: str, *more: str) -> str:
+    return "/".join([BASE_PATH, "accounts", quote(account_id, safe=""), *more])
 
 
 def place_order(order: Place, key: str | None) -> Call[Order]:
@@ -113,7 +182,7 @@ def place_order(order: Place, key: str | None) -> Call[Order]:
     return _write("POST", "/orders", order, _decode_order, key)
 
 
-def cancel_order(order_id: str, client_id: str | None, key: str | None) -> Call[Order]:
+def cancel_order(order_id: str | int, client_id: str | None, key: str | None) -> Call[Order]:
     """Take an order off the book."""
     params = {"client_id": client_id} if client_id else None
     return Call(
@@ -126,11 +195,11 @@ def cancel_order(order_id: str, client_id: str | None, key: str | None) -> Call[
 
 
 def replace_order(
-    order_id: str,
+    order_id: str | int,
     *,
     client_id: str | None,
-    price: Decimal | str | None,
-    quantity: Decimal | str | None,
+    price: Number | None,
+    quantity: Number | None,
     key: str | None,
 ) -> Call[Order]:
     """A new price, a new total quantity (fills included), or both."""
@@ -147,17 +216,28 @@ def send_batch(operations: Sequence[BatchOperation], key: str | None) -> Call[Ba
 
 
 def mass_cancel(
-    *, client_id: str | None, instrument: str | None, side: str | None, key: str | None
+    *,
+    client_id: str | None,
+    instrument: str | None,
+    side: str | None,
+    client_order_id: str | None,
+    key: str | None,
 ) -> Call[int]:
     """Cancel the open orders that match; how many there were."""
-    fields = {"client_id": client_id, "instrument": instrument, "side": side}
+    fields = {
+        "client_id": client_id,
+        "instrument": instrument,
+        "side": side,
+        "client_order_id": client_order_id,
+    }
     params = {name: value for name, value in fields.items() if value is not None}
     return Call("DELETE", f"{BASE_PATH}/orders", _decode_count, params=params, key=key or new_key())
 
 
-def get_order(order_id: str) -> Call[Order]:
+def get_order(order_id: str | int, client_id: str | None) -> Call[Order]:
     """An order as it stands now."""
-    return Call("GET", f"{BASE_PATH}/orders/{order_id}", _decode_order)
+    params = {"client_id": client_id} if client_id else None
+    return Call("GET", f"{BASE_PATH}/orders/{order_id}", _decode_order, params=params)
 
 
 def list_orders(filters: Mapping[str, str]) -> Call[Page[Order]]:
@@ -174,6 +254,17 @@ def get_order_book(instrument: str, depth: int) -> Call[OrderBook]:
     """The best levels of both sides."""
     params = {"instrument": instrument, "depth": str(depth)}
     return Call("GET", f"{BASE_PATH}/orderbook", _decode_book, params=params)
+
+
+def get_order_queue(instrument: str, depth: int) -> Call[OrderQueue]:
+    """Resting orders of both sides in the order in which they will trade."""
+    params = {"instrument": instrument, "depth": str(depth), "by": "order"}
+    return Call("GET", f"{BASE_PATH}/orderbook", _decode_queue, params=params)
+
+
+def filters_of(fields: Mapping[str, object]) -> dict[str, str]:
+    """Filters of a list, without those that are not set."""
+    return {name: str(value) for name, value in fields.items() if value is not None}
 
 
 def _write(
@@ -198,11 +289,25 @@ _decode_book = msgspec.json.Decoder(OrderBook).decode
 _decode_orders = msgspec.json.Decoder(Page[Order]).decode
 _decode_trades = msgspec.json.Decoder(Page[Trade]).decode
 _decode_instrument_page = msgspec.json.Decoder(Page[Instrument]).decode
+_decode_queue = msgspec.json.Decoder(OrderQueue).decode
+_decode_account_trades = msgspec.json.Decoder(Page[AccountFill]).decode
+_decode_limits = msgspec.json.Decoder(AccountLimits).decode
+_decode_state = msgspec.json.Decoder(AccountState).decode
+_decode_balance_page = msgspec.json.Decoder(Page[Balance]).decode
+_decode_position_page = msgspec.json.Decoder(Page[Position]).decode
 _decode_cancelled = msgspec.json.Decoder(CancelCount).decode
 
 
 def _decode_instruments(content: bytes) -> tuple[Instrument, ...]:
     return _decode_instrument_page(content).items
+
+
+def _decode_balances(content: bytes) -> tuple[Balance, ...]:
+    return _decode_balance_page(content).items
+
+
+def _decode_positions(content: bytes) -> tuple[Position, ...]:
+    return _decode_position_page(content).items
 
 
 def _decode_count(content: bytes) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from tradepit.client.models import Problem
 
 
@@ -45,6 +47,16 @@ class ApiError(ClientError):
     def status(self) -> int:
         """The HTTP status."""
         return self.problem.status
+
+    @property
+    def required(self) -> Decimal | None:
+        """What the command asked for, when the rule that refused it compares amounts."""
+        return self.problem.required
+
+    @property
+    def available(self) -> Decimal | None:
+        """What there is, or the nearest that the rule allows."""
+        return self.problem.available
 
 
 class Malformed(ApiError):

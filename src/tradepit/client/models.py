@@ -1,13 +1,20 @@
-"""What the API answers, as typed records. Prices, quantities and money are exact decimals."""
+"""What the API takes and answers, as typed records. Prices, quantities, money: exact decimals.
+
+Fields that this version does not know are ignored, so that a newer node can be talked to.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypedDict, TypeVar
 
 from msgspec import Struct
 
 Side = Literal["buy", "sell"]
+
+Number = Decimal | str | int | float
+"""A decimal as it is sent. A float counts as the shortest decimal that reads back as that float."""
 
 
 class Fill(Struct, frozen=True):
@@ -18,6 +25,7 @@ class Fill(Struct, frozen=True):
     quantity: Decimal
     liquidity: str
     fee: Decimal = Decimal(0)
+    executed_at: str | None = None
 
 
 class Order(Struct, frozen=True):
@@ -37,6 +45,7 @@ class Order(Struct, frozen=True):
     price: Decimal | None = None
     average_price: Decimal | None = None
     queue_ahead: Decimal | None = None
+    """Quantity before it at its price, while it rests."""
     fills: tuple[Fill, ...] = ()
     created_at: str | None = None
     updated_at: str | None = None
@@ -61,6 +70,20 @@ class Trade(Struct, frozen=True):
     executed_at: str | None = None
 
 
+class AccountFill(Struct, frozen=True):
+    """One fill of an account."""
+
+    trade_id: str
+    order_id: str
+    instrument: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    liquidity: str
+    executed_at: str | None = None
+
+
 class Level(Struct, frozen=True):
     """Open quantity at one price."""
 
@@ -78,6 +101,32 @@ class OrderBook(Struct, frozen=True):
     as_of: int = 0
 
 
+class QueuedOrder(Struct, frozen=True):
+    """One resting order, in its place."""
+
+    order_id: str
+    price: Decimal
+    quantity: Decimal
+
+
+class OrderQueue(Struct, frozen=True):
+    """Resting orders of both sides, best price first, then by place in the queue."""
+
+    instrument: str
+    bids: tuple[QueuedOrder, ...]
+    asks: tuple[QueuedOrder, ...]
+    as_of: int = 0
+
+
+class Top(Struct, frozen=True):
+    """Best bid and offer; the price of an empty side is None."""
+
+    bid_price: Decimal | None = None
+    bid_quantity: Decimal = Decimal(0)
+    ask_price: Decimal | None = None
+    ask_quantity: Decimal = Decimal(0)
+
+
 class Balance(Struct, frozen=True):
     """What an account has of one asset."""
 
@@ -85,6 +134,7 @@ class Balance(Struct, frozen=True):
     total: Decimal
     held: Decimal
     available: Decimal
+    credit: Decimal = Decimal(0)
 
 
 class Account(Struct, frozen=True):
@@ -93,7 +143,43 @@ class Account(Struct, frozen=True):
     id: str
     name: str | None = None
     type: str | None = None
+    state: str | None = None
+    open_orders: int = 0
     balances: tuple[Balance, ...] = ()
+
+    def balance(self, asset: str) -> Balance:
+        """What it has of an asset; nothing, when it never had any."""
+        nothing = Balance(asset, Decimal(0), Decimal(0), Decimal(0))
+        return next((each for each in self.balances if each.asset == asset), nothing)
+
+
+class AccountState(Struct, frozen=True):
+    """What suspending, resuming or killing an account came to."""
+
+    id: str
+    state: str
+    cancelled: int = 0
+
+
+class AccountLimits(Struct, frozen=True):
+    """The limits of an account; what is not named has none."""
+
+    id: str
+    open_orders_max: int = 0
+    positions: dict[str, Decimal] = {}
+    credit: dict[str, Decimal] = {}
+
+
+class Position(Struct, frozen=True):
+    """An account's position in one instrument. Realised profit is before fees."""
+
+    instrument: str
+    net_quantity: Decimal
+    realised_pnl: Decimal
+    average_price: Decimal | None = None
+    unrealised_pnl: Decimal | None = None
+    version: int = 0
+    position_max: Decimal | None = None
 
 
 class Instrument(Struct, frozen=True):
@@ -107,6 +193,12 @@ class Instrument(Struct, frozen=True):
     quote_asset: str | None = None
     reference_price: Decimal | None = None
     last_price: Decimal | None = None
+    quantity_min: Decimal | None = None
+    quantity_max: Decimal | None = None
+    value_max: Decimal | None = None
+    price_collar_percent: Decimal | None = None
+    maker_fee_bps: Decimal | None = None
+    taker_fee_bps: Decimal | None = None
 
 
 T = TypeVar("T")
@@ -119,21 +211,57 @@ class Page(Struct, Generic[T], frozen=True):
     as_of: int = 0
     next: str | None = None
 
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> T:
+        return self.items[index]
+
 
 class Place(Struct, frozen=True, omit_defaults=True, tag_field="op", tag="place", kw_only=True):
-    """Batch operation: a new order."""
+    """A new order; also an operation of a batch."""
 
     client_id: str
     instrument: str
     side: Side
-    quantity: Decimal | str
-    price: Decimal | str | None = None
+    quantity: Number
+    price: Number | None = None
     type: str = "limit"
     time_in_force: str | None = None
-    post_only: bool = False
+    post_only: bool | str = False
     client_order_id: str | None = None
+    display_quantity: Number | None = None
+    stop_price: Number | None = None
     expires_at: str | None = None
     self_trade_prevention: str | None = None
+    reduce_only: bool = False
+    valid_until: str | None = None
+
+
+class _PlaceRequired(TypedDict):
+    client_id: str
+    instrument: str
+    side: Side
+    quantity: Number
+
+
+class PlaceFields(_PlaceRequired, total=False):
+    """The fields of `Place` as arguments."""
+
+    price: Number | None
+    type: str
+    time_in_force: str | None
+    post_only: bool | str
+    client_order_id: str | None
+    display_quantity: Number | None
+    stop_price: Number | None
+    expires_at: str | None
+    self_trade_prevention: str | None
+    reduce_only: bool
+    valid_until: str | None
 
 
 class Cancel(Struct, frozen=True, omit_defaults=True, tag_field="op", tag="cancel", kw_only=True):
@@ -141,6 +269,7 @@ class Cancel(Struct, frozen=True, omit_defaults=True, tag_field="op", tag="cance
 
     order_id: str
     client_id: str | None = None
+    valid_until: str | None = None
 
 
 class Replace(Struct, frozen=True, omit_defaults=True, tag_field="op", tag="replace", kw_only=True):
@@ -148,8 +277,9 @@ class Replace(Struct, frozen=True, omit_defaults=True, tag_field="op", tag="repl
 
     order_id: str
     client_id: str | None = None
-    price: Decimal | str | None = None
-    quantity: Decimal | str | None = None
+    price: Number | None = None
+    quantity: Number | None = None
+    valid_until: str | None = None
 
 
 class MassCancel(
@@ -160,6 +290,8 @@ class MassCancel(
     client_id: str | None = None
     instrument: str | None = None
     side: Side | None = None
+    client_order_id: str | None = None
+    valid_until: str | None = None
 
 
 BatchOperation = Place | Cancel | Replace | MassCancel
@@ -174,6 +306,11 @@ class Problem(Struct, frozen=True):
     detail: str = ""
     field: str | None = None
     outcome: str | None = None
+    asset: str | None = None
+    required: Decimal | None = None
+    """What was asked for: money of `asset`, a price or a quantity, by code."""
+    available: Decimal | None = None
+    """What there is, or the nearest that the rule allows."""
 
 
 class CancelCount(Struct, frozen=True):

@@ -28,6 +28,9 @@ class RetryPolicy:
             pause = min(2 * pause, self.longest_s)
 
 
+RECONNECTS = RetryPolicy(attempts=60, first_s=0.02, longest_s=1.0)
+"""A stream waits about a minute for its node: the time of a restart, or of an operator."""
+
 NO_RETRIES = RetryPolicy(attempts=1)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from decimal import Decimal
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, Unpack, overload
 
 import httpx
 
@@ -15,18 +14,30 @@ from tradepit.client.calls import Call
 from tradepit.client.errors import ClientError, NodeUnreachable
 from tradepit.client.models import (
     Account,
+    AccountFill,
+    AccountLimits,
+    AccountState,
+    Balance,
     BatchOperation,
     BatchResult,
     Instrument,
+    Number,
     Order,
     OrderBook,
+    OrderQueue,
     Page,
     Place,
+    PlaceFields,
+    Position,
+    Side,
     Trade,
 )
-from tradepit.client.retries import RetryPolicy, pause_before_retry
+from tradepit.client.retries import RECONNECTS, RetryPolicy, pause_before_retry
+from tradepit.client.sync_streams import Stream
 
 T = TypeVar("T")
+QUEUE_DEPTH: Final = 5_000
+"""What the route shows at most."""
 
 
 class Client:
@@ -42,9 +53,16 @@ class Client:
         *,
         retries: RetryPolicy | None = None,
         timeout_s: float = 10.0,
+        reconnects: RetryPolicy | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        """
+        Args:
+            retries: of one call. reconnects: of a stream, after each loss of its connection.
+        """
         self._retries = retries or RetryPolicy()
+        self._reconnects = reconnects or RECONNECTS
+        self._url = url
         self._http = httpx.Client(
             base_url=url, timeout=timeout_s, transport=transport, trust_env=False
         )
@@ -68,38 +86,126 @@ class Client:
         """Whether the node answers; raises when it does not."""
         self._send(calls.health())
 
+    # Instruments.
+
     def instruments(self) -> tuple[Instrument, ...]:
         """Every instrument."""
         return self._send(calls.list_instruments())
+
+    def instrument(self, symbol: str) -> Instrument:
+        """One instrument, with its rules and its last price."""
+        return self._send(calls.get_instrument(symbol))
 
     def create_instrument(self, *, key: str | None = None, **fields: Any) -> Instrument:
         """Create an instrument: `symbol`, `tick_size`, `lot_size` and what else the API takes."""
         return self._send(calls.create_instrument(fields, key))
 
+    def remove_instrument(self, symbol: str, *, key: str | None = None) -> Instrument:
+        """End an instrument in which nothing rests."""
+        return self._send(calls.remove_instrument(symbol, key))
+
+    def set_phase(self, symbol: str, phase: str, *, key: str | None = None) -> Instrument:
+        """Halt, resume or close: `continuous`, `halted`, `cancel_only` or `closed`."""
+        return self._send(calls.set_phase(symbol, phase, key))
+
+    # Accounts.
+
     def open_account(self, *, key: str | None = None, **fields: Any) -> Account:
-        """Open an account: `id`, `name`, `type`."""
+        """Open an account: `id`, `name`, `type`, `credit`."""
         return self._send(calls.open_account(fields, key))
 
     def account(self, account_id: str) -> Account:
         """An account with its balances."""
         return self._send(calls.get_account(account_id))
 
-    def place(self, order: Place, *, key: str | None = None) -> Order:
-        """Place an order; the answer holds its fills."""
-        return self._send(calls.place_order(order, key))
+    def balances(self, account_id: str) -> tuple[Balance, ...]:
+        """Total, held and available, per asset."""
+        return self._send(calls.list_balances(account_id))
+
+    def positions(self, account_id: str) -> tuple[Position, ...]:
+        """Net quantity, average price and profit, per instrument."""
+        return self._send(calls.list_positions(account_id))
+
+    def account_trades(
+        self,
+        account_id: str,
+        *,
+        instrument: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[AccountFill]:
+        """An account's own fills, newest first."""
+        filters = calls.filters_of({"instrument": instrument, "limit": limit, "cursor": cursor})
+        return self._send(calls.list_account_trades(account_id, filters))
+
+    def deposit(
+        self, account_id: str, *, asset: str, amount: Number, key: str | None = None
+    ) -> Account:
+        """Give an account money or coins."""
+        call = calls.move_funds(
+            account_id, "deposits", asset=asset, amount=amount, to=None, key=key
+        )
+        return self._send(call)
+
+    def withdraw(
+        self, account_id: str, *, asset: str, amount: Number, key: str | None = None
+    ) -> Account:
+        """Take money or coins away."""
+        call = calls.move_funds(
+            account_id, "withdrawals", asset=asset, amount=amount, to=None, key=key
+        )
+        return self._send(call)
+
+    def transfer(
+        self, account_id: str, *, to: str, asset: str, amount: Number, key: str | None = None
+    ) -> Account:
+        """Move money or coins to another account."""
+        call = calls.move_funds(account_id, "transfers", asset=asset, amount=amount, to=to, key=key)
+        return self._send(call)
+
+    def set_limits(
+        self, account_id: str, *, key: str | None = None, **fields: Any
+    ) -> AccountLimits:
+        """Set limits: `open_orders_max`, `positions` by symbol, `credit` by asset."""
+        return self._send(calls.set_limits(account_id, fields, key))
+
+    def suspend(self, account_id: str, *, key: str | None = None) -> AccountState:
+        """Refuse the account's new orders."""
+        return self._send(calls.change_state(account_id, "suspend", key))
+
+    def resume(self, account_id: str, *, key: str | None = None) -> AccountState:
+        """Take the account's orders again."""
+        return self._send(calls.change_state(account_id, "resume", key))
+
+    def kill(self, account_id: str, *, key: str | None = None) -> AccountState:
+        """Cancel all of the account's orders and refuse new ones."""
+        return self._send(calls.change_state(account_id, "kill", key))
+
+    # Orders.
+
+    @overload
+    def place(self, order: Place, /, *, key: str | None = None) -> Order: ...
+    @overload
+    def place(self, *, key: str | None = None, **fields: Unpack[PlaceFields]) -> Order: ...
+    def place(  # type: ignore[misc]  # mypy: Unpack beside a positional
+        self, order: Place | None = None, /, *, key: str | None = None, **fields: Any
+    ) -> Order:
+        """Place an order, given as a `Place` or by its fields; the answer holds its fills."""
+        wanted = Place(**fields) if order is None else order
+        return self._send(calls.place_order(wanted, key))
 
     def cancel(
-        self, order_id: str, *, client_id: str | None = None, key: str | None = None
+        self, order_id: str | int, *, client_id: str | None = None, key: str | None = None
     ) -> Order:
         """Cancel an order."""
         return self._send(calls.cancel_order(order_id, client_id, key))
 
     def replace(
         self,
-        order_id: str,
+        order_id: str | int,
         *,
-        price: Decimal | str | None = None,
-        quantity: Decimal | str | None = None,
+        price: Number | None = None,
+        quantity: Number | None = None,
         client_id: str | None = None,
         key: str | None = None,
     ) -> Order:
@@ -113,35 +219,84 @@ class Client:
         self, operations: Sequence[BatchOperation], *, key: str | None = None
     ) -> tuple[BatchResult, ...]:
         """Send up to 1,000 operations in one durable commit; one result for each, in order."""
-        return self._send(calls.send_batch(operations, key)).results
+        return (self._send(calls.send_batch(operations, key))).results
 
     def mass_cancel(
         self,
         *,
         client_id: str | None = None,
         instrument: str | None = None,
-        side: str | None = None,
+        side: Side | None = None,
+        client_order_id: str | None = None,
         key: str | None = None,
     ) -> int:
         """Cancel the open orders that match; how many there were."""
-        call = calls.mass_cancel(client_id=client_id, instrument=instrument, side=side, key=key)
+        call = calls.mass_cancel(
+            client_id=client_id,
+            instrument=instrument,
+            side=side,
+            client_order_id=client_order_id,
+            key=key,
+        )
         return self._send(call)
 
-    def order(self, order_id: str) -> Order:
+    def order(self, order_id: str | int, *, client_id: str | None = None) -> Order:
         """An order as it stands now."""
-        return self._send(calls.get_order(order_id))
+        return self._send(calls.get_order(order_id, client_id))
 
-    def orders(self, **filters: str) -> Page[Order]:
-        """Orders, newest first: `client_id`, `instrument`, `status`, `limit`, `cursor`."""
+    def orders(
+        self,
+        *,
+        client_id: str | None = None,
+        instrument: str | None = None,
+        status: str | None = None,
+        client_order_id: str | None = None,
+        limit: int | str | None = None,
+        cursor: str | None = None,
+    ) -> Page[Order]:
+        """Orders, newest first. `status` takes names such as `filled`, or `open`, with commas."""
+        filters = calls.filters_of(
+            {
+                "client_id": client_id,
+                "instrument": instrument,
+                "status": status,
+                "client_order_id": client_order_id,
+                "limit": limit,
+                "cursor": cursor,
+            }
+        )
         return self._send(calls.list_orders(filters))
 
-    def trades(self, **filters: str) -> Page[Trade]:
-        """Trades, newest first: `instrument`, `limit`, `cursor`."""
+    # The book.
+
+    def trades(
+        self,
+        *,
+        instrument: str | None = None,
+        limit: int | str | None = None,
+        cursor: str | None = None,
+    ) -> Page[Trade]:
+        """Trades, newest first."""
+        filters = calls.filters_of({"instrument": instrument, "limit": limit, "cursor": cursor})
         return self._send(calls.list_trades(filters))
 
     def order_book(self, instrument: str, *, depth: int = 10) -> OrderBook:
         """The best levels of both sides."""
         return self._send(calls.get_order_book(instrument, depth))
+
+    def order_queue(self, instrument: str, *, depth: int = QUEUE_DEPTH) -> OrderQueue:
+        """Resting orders of both sides in the order in which they will trade."""
+        return self._send(calls.get_order_queue(instrument, depth))
+
+    # Streams.
+
+    def stream(self, *channels: str, client_id: str | None = None) -> Stream:
+        """Follow channels: `trades:SYM`, `bbo:SYM`, `book:SYM` (`*` for every instrument), and
+        `execution` of an account.
+
+        Use it with `with`, and iterate over its messages. See `Stream`.
+        """
+        return Stream(self._url, channels, client_id=client_id, reconnects=self._reconnects)
 
     def _send(self, call: Call[T]) -> T:
         pauses = self._retries.pauses()

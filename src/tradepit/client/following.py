@@ -1,0 +1,210 @@
+"""Following channels across lost connections, without input or output: what to ask for, what to
+pass on, what to drop.
+
+Each message of a channel names the one before it. A reader that knows its last place therefore
+sees every gap and every double. After a reconnect it asks to go on from its place; a node that
+remembers sends what was missed, any other a snapshot, which is passed on with `is_gap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from tradepit.client.errors import UnreadableAnswer, api_error
+from tradepit.client.models import Fill, Level, Order, Problem, Side, Top, Trade
+
+STAR: Final = ":*"
+
+
+class BookSnapshot(Struct, frozen=True):
+    """All levels of a book, best first."""
+
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+class LevelChange(Struct, frozen=True):
+    """A price level as it is now; a quantity of 0 means it is gone."""
+
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    orders: int
+
+
+class Trades(Struct, frozen=True):
+    """Where a channel of trades begins: nothing yet."""
+
+    trades: tuple[Trade, ...] = ()
+
+
+class OpenOrders(Struct, frozen=True):
+    """The open orders of an account."""
+
+    orders: tuple[Order, ...]
+
+
+class ExecutionReport(Struct, frozen=True):
+    """What happened to an order, and how it stood after the command."""
+
+    report: str
+    """`accepted`, `replaced`, `fill`, `cancelled`, `expired`, `reduced` or `rejected`."""
+    sequence: int
+    order: Order | None = None
+    fill: Fill | None = None
+    order_id: str | None = None
+    reject_reason: str | None = None
+
+
+SHAPES: Final[dict[str, tuple[Any, Any]]] = {
+    "book": (BookSnapshot, LevelChange),
+    "bbo": (Top, Top),
+    "trades": (Trades, Trade),
+    "execution": (OpenOrders, ExecutionReport),
+}
+"""Snapshot and update of each kind of channel; others stay as they are in JSON."""
+
+
+class Message(NamedTuple):
+    """One message of a channel."""
+
+    channel: str
+    seq: int
+    """Place in the channel."""
+    data: Any
+    """By kind of channel: see `SHAPES`; a dict for kinds that this version does not know."""
+    is_snapshot: bool = False
+    """The state as it is now; what was known before is void."""
+    is_gap: bool = False
+    """A snapshot in place of messages that were lost."""
+
+
+class _Wire(Struct):
+    """What comes over a socket: an answer to a subscription, or a message of a channel."""
+
+    channel: str = ""
+    seq: int = 0
+    previous_seq: int = 0
+    data: Raw | UnsetType = UNSET
+    snapshot: Raw | UnsetType = UNSET
+    resumed: bool = False
+    id: Any = None
+    status: int = 0
+    problem: Problem | None = None
+
+
+_decode = msgspec.json.Decoder(_Wire, strict=False).decode
+_encode = msgspec.json.encode
+
+
+class Follower:
+    """Where a reader stands in each of its channels."""
+
+    def __init__(self, channels: Sequence[str], client_id: str | None) -> None:
+        self._channels = channels
+        self._client_id = client_id
+        self._places: dict[str, int] = {}
+        self._awaited: set[str] = set()
+        """Channels asked to go on from their place and not answered yet: what does not follow is
+        part of what will be sent again."""
+        self._starred: set[str] = set()
+        """Known channels of a `*` whose snapshot on this connection is still to come."""
+        self._unanswered: set[str] = set()
+
+    @property
+    def is_subscribed(self) -> bool:
+        """The node has taken every subscription: nothing from now on passes unseen."""
+        return not self._unanswered
+
+    def begin(self) -> list[bytes]:
+        """What to send on a new connection."""
+        self._awaited.clear()
+        self._starred.clear()
+        self._unanswered = set(self._channels)
+        requests = []
+        for channel in self._channels:
+            if channel.endswith(STAR):
+                kind = channel[: -len(STAR)] + ":"
+                self._starred.update(name for name in self._places if name.startswith(kind))
+                requests.append(self._request(channel, None))
+            else:
+                requests.append(self._go_on(channel))
+        return requests
+
+    def _go_on(self, channel: str) -> bytes:
+        place = self._places.get(channel)
+        if place is not None:
+            self._awaited.add(channel)
+        return self._request(channel, place)
+
+    def _request(self, channel: str, place: int | None) -> bytes:
+        request: dict[str, Any] = {"id": channel, "op": "subscribe", "channel": channel}
+        if channel == "execution":
+            request["client_id"] = self._client_id
+        if place is not None:
+            request["from"] = place
+        return _encode(request)
+
+    def take(self, payload: bytes) -> tuple[Message | None, bytes | None]:
+        """Return the message to pass on, and the request to send, if any.
+
+        Raises:
+            ApiError: the node refuses a channel.
+            UnreadableAnswer: not a message of this API.
+        """
+        try:
+            wire = _decode(payload)
+        except msgspec.MsgspecError as error:
+            raise UnreadableAnswer(0, str(error)) from error
+        if wire.problem is not None:
+            raise api_error(msgspec.structs.replace(wire.problem, status=wire.status))
+        if wire.snapshot is not UNSET:
+            return self._snapshot(wire)
+        if wire.data is not UNSET:
+            return self._update(wire)
+        if wire.resumed:
+            return self._resumed(wire)
+        self._unanswered.discard(wire.id)
+        return None, None
+
+    def _snapshot(self, wire: _Wire) -> tuple[Message | None, bytes | None]:
+        channel, place = wire.channel, self._places.get(wire.channel)
+        if channel in self._starred:
+            self._starred.discard(channel)
+            return None, None if wire.seq == place else self._go_on(channel)
+        self._awaited.discard(channel)
+        self._places[channel] = wire.seq
+        data = _data(channel, wire.snapshot, 0)
+        return Message(channel, wire.seq, data, True, place is not None), None
+
+    def _update(self, wire: _Wire) -> tuple[Message | None, bytes | None]:
+        channel, place = wire.channel, self._places.get(wire.channel)
+        if place is not None and wire.seq <= place:
+            return None, None
+        if wire.previous_seq == place:
+            self._places[channel] = wire.seq
+            return Message(channel, wire.seq, _data(channel, wire.data, 1)), None
+        if channel in self._awaited or channel in self._starred:
+            return None, None
+        return None, self._go_on(channel)
+
+    def _resumed(self, wire: _Wire) -> tuple[Message | None, bytes | None]:
+        channel = wire.channel
+        self._awaited.discard(channel)
+        if wire.seq == self._places.get(channel):
+            return None, None
+        return None, self._request(channel, None)
+
+
+def _data(channel: str, raw: Raw | UnsetType, which: int) -> Any:
+    shapes = SHAPES.get(channel.partition(":")[0])
+    json = b"null" if raw is UNSET else bytes(raw)
+    try:
+        return msgspec.json.decode(json, type=Any if shapes is None else shapes[which])
+    except msgspec.MsgspecError as error:
+        raise UnreadableAnswer(0, f"{channel}: {error}") from error
