@@ -309,7 +309,7 @@ class _Scanner:
         if place.sequence < self._after.place.sequence:
             return
         self._runs.append(Run(place.segment, place.offset, valid_bytes, place.sequence + 1))
-        self._quarantined += _quarantined(data, valid_bytes)
+        self._quarantined += find_quarantined(data, valid_bytes)
 
     def _require(self, witness: Witness, place: Place, problem: str) -> None:
         """The scan must pass through exactly the place that the witness knows."""
@@ -399,7 +399,7 @@ _QUARANTINE_WORDS: Final = 5
 """The 40 bytes of a QUARANTINE's header: the kind, and zeros."""
 
 
-def _quarantined(data: bytes, valid_bytes: int) -> list[int]:
+def find_quarantined(data: bytes, valid_bytes: int) -> list[int]:
     """Return the targets of QUARANTINE commands, which stand alone in their frames.
 
     Looked for without visiting every frame: the header of such a command is a 64-bit word equal to

@@ -92,7 +92,7 @@ class Recovery(NamedTuple):
         replica, _, tail = self.begin(sequence)
         for run in tail.runs:
             if run.first_sequence <= sequence:
-                replica.replay(_up_to(read_run(self.directory, run), sequence))
+                replica.replay(frames_until(read_run(self.directory, run), sequence))
         return replica
 
     def begin(self, sequence: int | None = None) -> Beginning:
@@ -146,7 +146,7 @@ class Recovery(NamedTuple):
         return replica
 
 
-def _up_to(frames: bytes, sequence: int) -> bytes:
+def frames_until(frames: bytes, sequence: int) -> bytes:
     """Return the frames of a run up to a sequence; the last one is cut short and sealed anew."""
     at = 0
     while at < len(frames):
