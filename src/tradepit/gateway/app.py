@@ -15,7 +15,7 @@ from litestar.exceptions import (
 )
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from tradepit.gateway import accounts, instruments, market_data, operations, orders
+from tradepit.gateway import accounts, analytics, instruments, market_data, operations, orders
 from tradepit.gateway.gateway import Gateway
 from tradepit.gateway.problems import Problem, Refused, problem_of
 from tradepit.gateway.replies import Answer, problem_answer
@@ -37,6 +37,7 @@ def build_app(gateway: Gateway) -> Litestar:
             *accounts.HANDLERS,
             *instruments.HANDLERS,
             *market_data.HANDLERS,
+            *analytics.HANDLERS,
         ],
     )
 

@@ -63,9 +63,20 @@ BY = Parameter(
 LIST = (LIMIT, CURSOR, PAGE, MIN_SEQUENCE)
 
 HISTORY: Final = (
-    "Finished orders and trades are kept in memory, the newest first to stay (200,000 orders and "
-    "500,000 trades unless configured otherwise); open orders are always there."
+    "The newest come from memory, older ones from SQL: nothing is forgotten. `as_of` is the "
+    "sequence that the answer reflects."
 )
+ASSET = Parameter("asset", "code", _TEXT)
+LINE_CURSOR = Parameter("cursor", "`next` of the page before", _TEXT)
+INTERVAL = Parameter("interval", "1s to 1d, such as 5m; divides a day", _TEXT)
+FROM = Parameter("from", "first start: RFC 3339 or nanoseconds since the epoch", _TEXT)
+TO = Parameter("to", "starts before this", _TEXT)
+GAPS = Parameter(
+    "gaps",
+    "leave out intervals without trades, or carry the close forward (flagged)",
+    {"type": "string", "enum": ["leave", "carry"]},
+)
+POINTS = Parameter("points", "most points", {"type": "integer", "minimum": 1, "maximum": 2000})
 
 ROUTES: Final = (
     Route("post", f"{API}/orders", "Place an order", (results.Order, results.ForgottenOrder),
@@ -99,6 +110,13 @@ ROUTES: Final = (
           tag="accounts", item=results.Position),
     Route("get", f"{API}/accounts/{{account_id}}/trades", f"Own fills. {HISTORY}", results.Page,
           query=(INSTRUMENT, *LIST), errors=(404, 422), tag="accounts", item=results.AccountFill),
+    Route("get", f"{API}/accounts/{{account_id}}/ledger", "Double-entry lines, newest first",
+          results.Page, query=(ASSET, LIMIT, LINE_CURSOR, PAGE, MIN_SEQUENCE),
+          errors=(404, 422, 503), tag="accounts", item=results.LedgerLine),
+    Route("get", f"{API}/accounts/{{account_id}}/performance", "Average buy and sell price, "
+          "position and profit over time, by instrument", results.Page,
+          query=(INSTRUMENT, POINTS, MIN_SEQUENCE), errors=(404, 422, 503), tag="accounts",
+          item=results.AccountPerformance),
     Route("post", f"{API}/accounts/{{account_id}}/deposits", "Bring money in", results.Account,
           shapes.MoveFunds, status=201, errors=(404, 409, 413, 415, 422, 429), is_write=True,
           tag="accounts"),
@@ -132,6 +150,11 @@ ROUTES: Final = (
     Route("put", f"{API}/instruments/{{symbol}}/phase", "Halt, resume, close", results.Instrument,
           shapes.SetPhase, errors=(404, 409, 413, 415, 422, 429), is_write=True,
           tag="instruments"),
+    Route("get", f"{API}/instruments/{{symbol}}/statistics", "The last 24 hours",
+          results.Statistics, query=(MIN_SEQUENCE,), errors=(422, 503), tag="instruments"),
+    Route("get", f"{API}/candles", "Candles, newest first; intervals without trades are left out",
+          results.Page, query=(INSTRUMENT, INTERVAL, FROM, TO, GAPS, *LIST), errors=(422, 503),
+          tag="market data", item=results.CandleResult),
     Route("get", f"{API}/trades", f"List trades. {HISTORY}", results.Page,
           query=(INSTRUMENT, *LIST), errors=(422,), tag="market data", item=results.Trade),
     Route("get", f"{API}/orderbook", "The book, best first", (results.Book, results.QueueBook),

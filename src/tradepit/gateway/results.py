@@ -165,6 +165,86 @@ class Position(Struct):
     position_max: DecimalText | UnsetType = UNSET
 
 
+class PerformancePoint(Struct):
+    """An account in one instrument right after a fill: made to be plotted."""
+
+    at: TimeText
+    price: DecimalText
+    average_buy_price: DecimalText | None
+    average_sell_price: DecimalText | None
+    net_quantity: DecimalText
+    average_price: Annotated[DecimalText | None, Meta(description="of the open position")]
+    realised_pnl: DecimalText
+    realised_pnl_fifo: DecimalText
+    fees: DecimalText
+
+
+class AccountPerformance(Struct):
+    """What an account's trading in one instrument came to. Profit is before fees; coins that were
+    given or deposited are lots at the instrument's reference price."""
+
+    instrument: str
+    bought_quantity: DecimalText
+    sold_quantity: DecimalText
+    average_buy_price: DecimalText | None
+    average_sell_price: DecimalText | None
+    net_quantity: DecimalText
+    average_price: DecimalText | None
+    mark_price: Annotated[DecimalText | None, Meta(description="the mid, else the last trade")]
+    realised_pnl: Annotated[DecimalText, Meta(description="by average cost")]
+    realised_pnl_fifo: Annotated[DecimalText, Meta(description="oldest lots first")]
+    unrealised_pnl: DecimalText | None
+    unrealised_pnl_fifo: DecimalText | None
+    fees: DecimalText
+    fills: int
+    points: list[PerformancePoint]
+
+
+class CandleResult(Struct):
+    """What happened in an interval."""
+
+    start: TimeText
+    open: DecimalText
+    high: DecimalText
+    low: DecimalText
+    close: DecimalText
+    volume: DecimalText
+    trades: int
+    vwap: DecimalText | None
+    carried: (
+        Annotated[bool, Meta(description="true: no trades; the close before, as asked for")]
+        | UnsetType
+    ) = UNSET
+
+
+class Statistics(Struct):
+    """The last 24 hours of an instrument, to the minute."""
+
+    instrument: str
+    last: DecimalText | None
+    open: DecimalText | None
+    high: DecimalText | None
+    low: DecimalText | None
+    change: DecimalText | None
+    change_percent: DecimalText | None
+    volume: DecimalText
+    trades: int
+    vwap: DecimalText | None
+    as_of: AsOf
+
+
+class LedgerLine(Struct):
+    """One line of an account's double-entry ledger."""
+
+    id: str
+    sequence: int
+    kind: Literal["trade", "fee", "starting_balance", "deposit", "withdrawal", "transfer"]
+    asset: str
+    amount: DecimalText
+    trade_id: str | None
+    at: TimeText
+
+
 class AccountLimits(Struct):
     """The limits of an account; what is not named has none."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tradepit.projections.rows import Row
 
@@ -37,6 +38,65 @@ class _Candle:
         self.volume += quantity
         self.value += price * quantity
         self.trades += 1
+
+
+class Candle(NamedTuple):
+    """One candle: prices in ticks, volume in lots, value in ticks * lots."""
+
+    start_ns: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    value: int
+    trades: int
+    """0 = carried forward from the one before."""
+
+
+def stored_length(seconds: int) -> int:
+    """The longest stored length of which so many seconds are a multiple."""
+    return max(stored for stored in STORED_SECONDS if seconds % stored == 0)
+
+
+def merge(candles: Iterable[Candle], seconds: int) -> list[Candle]:
+    """Return candles of a longer length from shorter ones, oldest first."""
+    merged: list[Candle] = []
+    length_ns = seconds * NS_PER_SECOND
+    for candle in candles:
+        start_ns = candle.start_ns - candle.start_ns % length_ns
+        if not merged or merged[-1].start_ns != start_ns:
+            merged.append(candle._replace(start_ns=start_ns))
+            continue
+        before = merged[-1]
+        merged[-1] = Candle(
+            start_ns,
+            before.open,
+            max(before.high, candle.high),
+            min(before.low, candle.low),
+            candle.close,
+            before.volume + candle.volume,
+            before.value + candle.value,
+            before.trades + candle.trades,
+        )
+    return merged
+
+
+def carry_forward(candles: Sequence[Candle], seconds: int, most: int) -> list[Candle]:
+    """Return the candles with the gaps between them filled by the close before; of a result that
+    would be longer than `most`, the newest."""
+    filled: deque[Candle] = deque(maxlen=most)
+    length_ns = seconds * NS_PER_SECOND
+    for candle in candles:
+        if filled and candle.start_ns - filled[-1].start_ns > most * length_ns:
+            start_ns = candle.start_ns - most * length_ns
+            close = filled[-1].close
+            filled.append(Candle(start_ns, close, close, close, close, 0, 0, 0))
+        while filled and filled[-1].start_ns + length_ns < candle.start_ns:
+            close, start_ns = filled[-1].close, filled[-1].start_ns + length_ns
+            filled.append(Candle(start_ns, close, close, close, close, 0, 0, 0))
+        filled.append(candle)
+    return list(filled)
 
 
 class CandleKeeper:

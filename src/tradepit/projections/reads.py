@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradepit.projections.database import Database
@@ -238,20 +238,36 @@ class SqlHistory:
             rows = (await connection.execute(statement)).all()
         return Page(as_of, [StoredLine(row, row.code, row.scale) for row in rows])
 
-    async def candles(self, instrument: int, stored_seconds: int, from_ns: int, to_ns: int) -> Page:
-        """Stored candles that start in [from_ns, to_ns), oldest first, with their definition."""
+    async def candles(
+        self, instrument: int, stored_seconds: int, from_ns: int, to_ns: int, limit: int
+    ) -> Page:
+        """Stored candles that start in [from_ns, to_ns), newest first. A page of `Stored`."""
         c = candles.c
-        statement: Select[Any] = (
+        statement = (
             select(candles)
             .where(c.instrument == instrument, c.seconds == stored_seconds)
             .where(c.start_ns >= from_ns, c.start_ns < to_ns)
-            .order_by(c.start_ns, c.definition_version)
+            .order_by(c.start_ns.desc(), c.definition_version.desc())
+            .limit(limit)
         )
         async with self._reading() as connection:
             as_of = await _sequence(connection)
             rows = (await connection.execute(statement)).all()
             definition = await self._defined(connection, rows)
         return Page(as_of, _with_definitions(rows, definition))
+
+    async def coin_moves(self, account: int, asset: int) -> list[Any]:
+        """Ledger lines by which an asset came to an account or left it without a trade, in order;
+        rows of `ledger_lines`."""
+        c = ledger_lines.c
+        statement = (
+            select(ledger_lines)
+            .where(c.account == account, c.account > 0, c.asset == asset)
+            .where(c.trade_id.is_(None))
+            .order_by(c.sequence, c.line)
+        )
+        async with self._reading() as connection:
+            return list(await connection.execute(statement))
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
