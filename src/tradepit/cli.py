@@ -15,6 +15,7 @@ import typer
 import uvloop
 from rich.console import Console
 
+from tradepit import store_cli
 from tradepit.config import Config, ConfigError, find_config, load_config
 from tradepit.gateway.access import OpenAccessRefused
 from tradepit.journal.port import JournalError
@@ -41,6 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(journal_cli.app, name="journal")
+app.add_typer(store_cli.app, name="store")
 errors = Console(stderr=True, soft_wrap=True)
 
 ConfigName = Annotated[

@@ -19,11 +19,15 @@ from tradepit.node.definitions import MarketDefinition
 from tradepit.node.queue import Limits
 from tradepit.node.recovery import History
 from tradepit.node.snapshotter import EVERY_COMMANDS
+from tradepit.projections.store.trade_store import SHARDS
 
 ENVIRONMENT_PREFIX: Final = "TRADEPIT_"
 NESTING: Final = "__"
 SUPPLIED: Final = Path(__file__).parent / "configs"
 """The configurations that come with the program: `--config demo`."""
+
+SHARDS_MAX: Final = 1000
+"""A reader adds up all of them."""
 
 SEGMENT_BYTES_MAX: Final = 1 << 30
 """Preallocated twice; more than this surprises a laptop."""
@@ -76,6 +80,13 @@ class ProjectionsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """False: lists reach back no further than the node's memory."""
 
 
+class SummariesSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Summary records of the trade store."""
+
+    shards: Annotated[int, msgspec.Meta(ge=1, le=SHARDS_MAX)] = SHARDS
+    """Records per contract, and so writers that wait for nobody. May be changed at any time."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set about a node."""
 
@@ -93,6 +104,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limits: LimitsSection = LimitsSection()
     history: HistorySection = HistorySection()
     projections: ProjectionsSection = ProjectionsSection()
+    summaries: SummariesSection = SummariesSection()
 
 
 def load_config(

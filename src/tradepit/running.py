@@ -33,6 +33,7 @@ from tradepit.observe.metrics import LatencyHistogram, Sample, Source
 from tradepit.projections.cli import URL_VARIABLE
 from tradepit.projections.database import Database, create_engine, default_url
 from tradepit.projections.reads import SqlHistory
+from tradepit.storing import NodeStore
 
 FIRST_ACCOUNT: Final = "you"
 """The account that the demonstration opens and funds."""
@@ -83,6 +84,9 @@ async def serve_market(
             history=None if watch is None else watch.history,
         )
         server.gateway.registry.register(_source(opened, syncs, watch))
+        store = NodeStore(
+            _database_url(config), shards=config.summaries.shards, use=server.gateway.use_store
+        )
         try:
             _announce(opened.node, server.url, config)
             if account is not None:
@@ -98,6 +102,7 @@ async def serve_market(
         finally:
             await asyncio.gather(*(each.stop() for each in companions))
             await server.stop()
+            await store.close()
     finally:
         await opened.close()
         if watch is not None:

@@ -22,9 +22,10 @@ from tradepit.gateway.server import GatewayServer, start_server
 from tradepit.journal.layout import DataDirectory
 from tradepit.node.definitions import AssetDefinition, InstrumentDefinition, MarketDefinition
 from tradepit.node.opening import NodeOptions, OpenNode, open_node
-from tradepit.projections.database import Database
+from tradepit.projections.database import Database, default_url
 from tradepit.projections.projector import project
 from tradepit.projections.reads import SqlHistory
+from tradepit.projections.store import TradeStore
 
 T = TypeVar("T")
 
@@ -95,9 +96,12 @@ class ServedMarket:
         self.server: GatewayServer = await start_server(
             self.opened.node, config, host="127.0.0.1", port=self._port, history=history
         )
+        store = TradeStore(await Database.open(self._database_url or default_url(root)))
+        self.server.gateway.use_store(store)
         self._started.set()
         await self._ended.wait()
         await self.server.stop()
+        await store.close()
         if database is not None and projector is not None:
             projector.cancel()
             await asyncio.gather(projector, return_exceptions=True)

@@ -38,6 +38,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMarket]:
     market.stop()
 
 
+@schemathesis.serializer("application/x-ndjson")
+def as_lines(_context: schemathesis.SerializationContext, value: object) -> bytes:
+    """A body of lines: the same value twice."""
+    return msgspec.json.encode(value) + b"\n" + msgspec.json.encode(value)
+
+
 schema = schemathesis.openapi.from_dict(msgspec.json.decode(openapi_document()))
 QUICK = settings(
     max_examples=15,

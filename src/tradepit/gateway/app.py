@@ -15,17 +15,29 @@ from litestar.exceptions import (
 )
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from tradepit.gateway import accounts, analytics, instruments, market_data, operations, orders
+from tradepit.gateway import (
+    accounts,
+    analytics,
+    instruments,
+    market_data,
+    operations,
+    orders,
+    trade_store,
+)
+from tradepit.gateway.access import Doorkeeper
 from tradepit.gateway.gateway import Gateway
-from tradepit.gateway.problems import Problem, Refused, problem_of
+from tradepit.gateway.problems import Problem, Refused, problem_of, refused
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.requests import answer_response
-from tradepit.gateway.wire_http import answer_headers, is_json
+from tradepit.gateway.trade_store import StoreDesk
+from tradepit.gateway.wire_http import answer_headers, is_json, is_json_lines
 
 log = structlog.get_logger(__name__)
 
 BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 BASE_PATH: Final = "/api/v1"
+LINES_PATH: Final = BASE_PATH + trade_store.INGEST_PATH
+"""Takes lines of JSON, under whichever of their names."""
 
 
 def build_app(gateway: Gateway) -> Litestar:
@@ -38,22 +50,24 @@ def build_app(gateway: Gateway) -> Litestar:
             *instruments.HANDLERS,
             *market_data.HANDLERS,
             *analytics.HANDLERS,
+            *trade_store.HANDLERS,
         ],
     )
 
     async def the_gateway() -> Gateway:
         return gateway
 
+    async def the_trade_store() -> StoreDesk:
+        if gateway.trade_store is None:
+            raise refused("database_unavailable", "this node has no database, or not yet")
+        return gateway.trade_store
+
     return Litestar(
         route_handlers=[api, *operations.HANDLERS],
-        dependencies={"gateway": Provide(the_gateway)},
-        exception_handlers={
-            Refused: on_refused,
-            HTTPException: on_http_exception,
-            Exception: on_failure,
-        },
+        dependencies={"gateway": Provide(the_gateway), "trade_store": Provide(the_trade_store)},
+        exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=None,
-        signature_namespace={"Gateway": Gateway},
+        signature_namespace={"Gateway": Gateway, "StoreDesk": StoreDesk},
         request_max_body_size=gateway.config.batch_body_max,
         logging_config=None,
     )
@@ -62,9 +76,9 @@ def build_app(gateway: Gateway) -> Litestar:
 class Door:
     """Refuses foreign hosts and origins and bodies that are not JSON, before anything is routed."""
 
-    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper) -> None:
         self._app = app
-        self._gateway = gateway
+        self._doorkeeper = doorkeeper
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = self._problem(cast(HTTPScope, scope))
@@ -77,12 +91,16 @@ class Door:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if sum(name == b"host" for name, _ in scope["headers"]) > 1:
             return problem_of("malformed", "more than one Host")
-        problem = self._gateway.doorkeeper.problem(headers.get(b"host"), headers.get(b"origin"))
+        problem = self._doorkeeper.problem(headers.get(b"host"), headers.get(b"origin"))
         if problem is not None:
             return problem
-        if scope["method"] in BODY_METHODS and not is_json(headers.get(b"content-type")):
-            return problem_of("unsupported_media_type")
-        return None
+        if scope["method"] not in BODY_METHODS:
+            return None
+        kind = headers.get(b"content-type")
+        is_lines = scope["path"].rstrip("/") == LINES_PATH
+        if is_json(kind) or (is_lines and is_json_lines(kind)):
+            return None
+        return problem_of("unsupported_media_type")
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
@@ -120,3 +138,10 @@ def on_failure(request: Request[Any, Any, Any], error: Exception) -> Response[by
     """Something is wrong with this program: log it, and do not pretend to know the outcome."""
     log.error("request failed", path=request.url.path, exc_info=error)
     return answer_response(problem_answer(problem_of("internal_error", outcome="unknown")))
+
+
+EXCEPTION_HANDLERS: Final[Any] = {
+    Refused: on_refused,
+    HTTPException: on_http_exception,
+    Exception: on_failure,
+}

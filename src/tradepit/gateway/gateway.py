@@ -16,8 +16,10 @@ from tradepit.gateway.numbers import gateway_source
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.requests import AnyRequest, Slice, Waiters
 from tradepit.gateway.socket import Sockets
+from tradepit.gateway.trade_store import StoreDesk, store_source
 from tradepit.observe.metrics import new_registry
 from tradepit.projections.reads import SqlHistory
+from tradepit.projections.store import TradeStore
 
 SWEEP_SECONDS = 1.0
 """How often connections are looked at, and how coarse their clock is."""
@@ -45,12 +47,19 @@ class Gateway:
         self.connection_closed = asyncio.Event()
         self.sockets = Sockets(self.desk)
         self.registry = new_registry(gateway_source(self))
+        self.trade_store: StoreDesk | None = None
+        """Set by `use_store` when there is a database."""
         node.add_listener(self._on_frame)
 
     def _on_frame(self, first_sequence: int, events: bytes, texts: bytes, ends: bytes) -> None:
         self.desk.market.listing.on_events(events)
         self.waiters.on_frame()
         self.sockets.on_frame(first_sequence, events)
+
+    def use_store(self, store: TradeStore) -> None:
+        """Serve the trade store's routes from now on."""
+        self.trade_store = StoreDesk(store)
+        self.registry.register(store_source(self.trade_store))
 
     def slice(self, request: AnyRequest, *, cursor_is_number: bool = True) -> Slice:
         """The part of a list that a request asks for."""

@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from tradepit.gateway import results, shapes
+from tradepit.gateway import results, shapes, store_results
 from tradepit.gateway.problems import CODES, Problem
+from tradepit.gateway.trade_lines import TradeLine
 
 Json = dict[str, Any]
 
@@ -41,6 +42,8 @@ class Route(NamedTuple):
     tag: str = "orders"
     item: type | None = None
     """What a list holds."""
+    is_lines: bool = False
+    """The body is lines of `body`."""
 
 
 _TEXT: Final[Json] = {"type": "string"}
@@ -60,6 +63,10 @@ DEPTH = Parameter("depth", "levels (at most 1,000) or orders (at most 5,000)", {
 BY = Parameter(
     "by", "price levels, or order by order", {"type": "string", "enum": ["level", "order"]}
 )
+SHARD = Parameter(
+    "shard", "one summary record; absent = all merged", {"type": "integer", "minimum": 0}
+)
+AFTER = Parameter("cursor", "`next` of the page before", _TEXT)
 LIST = (LIMIT, CURSOR, PAGE, MIN_SEQUENCE)
 
 HISTORY: Final = (
@@ -159,6 +166,29 @@ ROUTES: Final = (
           query=(INSTRUMENT, *LIST), errors=(422,), tag="market data", item=results.Trade),
     Route("get", f"{API}/orderbook", "The book, best first", (results.Book, results.QueueBook),
           query=(INSTRUMENT, DEPTH, BY, MIN_SEQUENCE), errors=(422,), tag="market data"),
+    Route("post", f"{API}/trades/ingest", "Store trades of elsewhere: one JSON object per line, up "
+          "to 16 MiB and 100,000 lines, gzip accepted (Content-Encoding). All lines of a request "
+          "are stored in one transaction, but a bad line spoils no other. A trade_id that was seen "
+          "before changes nothing, so a request with ids may be repeated", store_results.Ingested,
+          TradeLine, errors=(413, 415), tag="trade store", is_lines=True),
+    Route("get", f"{API}/contracts", "Summaries of contracts, by ticker", store_results.Contracts,
+          query=(LIMIT, AFTER), tag="trade store"),
+    *(
+        Route("get", f"{API}/contracts/{{ticker}}/{path}", about, answer, query=(SHARD,),
+              errors=(404,), tag="trade store")
+        for path, about, answer in (
+            ("summary", "What a contract's trades come to", store_results.ContractSummary),
+            ("volume", "Volume of a contract", store_results.ContractVolume),
+            ("highest-price", "Highest price of a contract", store_results.ContractHighestPrice),
+            ("last-trade-time", "Most recent trade time of a contract",
+             store_results.ContractLastTradeTime),
+            ("prices/{price}", "What a contract's trades at a price come to",
+             store_results.ContractSummary),
+            ("prices/{price}/volume", "Volume of a contract at a price", store_results.ContractVolume),
+            ("prices/{price}/last-trade-time", "Most recent trade time of a contract at a price",
+             store_results.ContractLastTradeTime),
+        )
+    ),
     Route("get", "/health", "Liveness", results.Health, tag="node"),
     Route("get", "/ready", "Readiness: takes new orders", results.Health, tag="node"),
     Route("get", "/metrics", "Prometheus text", None, tag="node"),
@@ -209,7 +239,7 @@ def _document() -> Json:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in ("orders", "accounts", "instruments", "market data",
-                                             "streams", "node")],
+                                             "trade store", "streams", "node")],
         "paths": paths,
         "components": {"schemas": components},
         "x-problem-codes": {
@@ -257,9 +287,14 @@ def _operation(route: Route) -> Json:
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": _ref(route.body)}},
+            "content": {kind: {"schema": _ref(route.body)} for kind in _body_kinds(route)},
         }
     return operation
+
+
+def _body_kinds(route: Route) -> tuple[str, ...]:
+    """One trade is a body of one line."""
+    return ("application/json", "application/x-ndjson") if route.is_lines else ("application/json",)
 
 
 def _operation_id(route: Route) -> str:

@@ -32,6 +32,7 @@ _OWN: Final[dict[str, Code]] = {
     "foreign_host": Code(403, "the Host is not one of this node's names"),
     "foreign_origin": Code(403, "requests from other web origins are refused"),
     "not_found": Code(404, "no such resource"),
+    "unknown_contract": Code(404, "no trade of such a contract"),
     "method_not_allowed": Code(405, "the resource does not know this method"),
     "too_large": Code(413, "the request body is too large"),
     "unsupported_media_type": Code(415, "the body must be application/json"),
@@ -44,6 +45,7 @@ _OWN: Final[dict[str, Code]] = {
     "history_unavailable": Code(503, "the history's database does not answer; the market goes on"),
     "journal_full": Code(503, "the journal is full; only cancels are taken"),
     "not_available": Code(503, "the node takes no commands"),
+    "database_unavailable": Code(503, "the database does not answer as it should"),
     "unknown_outcome": Code(503, "whether the command took effect is unknown; retry with its key"),
 }
 

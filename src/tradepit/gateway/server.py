@@ -62,7 +62,7 @@ class GatewayServer:
         """Take connections."""
         loop = asyncio.get_running_loop()
         config = Config(
-            Door(self.app, self.gateway),
+            Door(self.app, self.gateway.doorkeeper),
             http=cast(Any, type("Protocol", (OrderEntryProtocol,), {"gateway": self.gateway})),
             ws="none",
             lifespan="off",

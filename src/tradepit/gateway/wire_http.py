@@ -42,3 +42,18 @@ def answer_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
 def is_json(kind: bytes | None) -> bool:
     """Whether a body of this content type is taken: JSON, or nothing said."""
     return kind is None or kind == _JSON or kind.split(b";")[0].strip().lower() == _JSON
+
+
+def is_json_lines(kind: bytes | None) -> bool:
+    """Whether a content type says newline-delimited JSON."""
+    return kind is not None and kind.split(b";")[0].strip().lower() in _JSON_LINES
+
+
+_JSON_LINES: Final = frozenset(
+    {
+        b"application/x-ndjson",
+        b"application/ndjson",
+        b"application/jsonl",
+        b"application/x-jsonlines",
+    }
+)
