@@ -5,10 +5,12 @@
   for code that blocks; `following`: how they tell gaps and doubles
 - `calls`: the requests of both, and the reading of their answers; `retries`: when to repeat them
 - `models`: what the API takes and answers, as typed records
+- `contracts`: trades of elsewhere and summaries, the trade store's part of all that
 - `errors`: what goes wrong, as exceptions that carry the problem document
 """
 
 from tradepit.client.async_client import AsyncClient
+from tradepit.client.contracts import ContractSummary, Ingested, TradeLine
 from tradepit.client.errors import ApiError, ClientError, NodeUnreachable, Rejected
 from tradepit.client.following import Message
 from tradepit.client.models import (
@@ -32,6 +34,8 @@ __all__ = [
     "Cancel",
     "Client",
     "ClientError",
+    "ContractSummary",
+    "Ingested",
     "MassCancel",
     "Message",
     "NodeUnreachable",
@@ -43,4 +47,5 @@ __all__ = [
     "RetryPolicy",
     "Stream",
     "Trade",
+    "TradeLine",
 ]

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Final, TypeVar, Unpack, overload
 
 import httpx
 
-from tradepit.client import calls
+from tradepit.client import calls, contracts
 from tradepit.client.calls import Call
+from tradepit.client.contracts import (
+    ContractHighestPrice,
+    ContractLastTradeTime,
+    Contracts,
+    ContractSummary,
+    ContractVolume,
+    Ingested,
+    TradeLine,
+)
 from tradepit.client.errors import ClientError, NodeUnreachable
 from tradepit.client.models import (
     Account,
@@ -297,6 +307,53 @@ class AsyncClient:
         Use it with `async with`, and iterate over its messages. See `AsyncStream`.
         """
         return AsyncStream(self._url, channels, client_id=client_id, reconnects=self._reconnects)
+
+    async def ingest_trades(self, lines: Iterable[TradeLine]) -> Ingested:
+        """Store trades of elsewhere; a line whose trade id was seen before changes nothing."""
+        return await self._send(contracts.ingest_trades(lines))
+
+    async def ingest_lines(self, body: bytes) -> Ingested:
+        """Store trades that are lines of JSON already. Each must have a trade id: the call is
+        repeated until it is answered."""
+        return await self._send(contracts.ingest_body(body))
+
+    async def contracts(self, *, limit: int = 50, cursor: str | None = None) -> Contracts:
+        """Summaries of contracts, in the order of their tickers."""
+        return await self._send(contracts.list_contracts(limit, cursor))
+
+    async def contract_summary(
+        self, ticker: str, *, price: Decimal | str | None = None, shard: int | None = None
+    ) -> ContractSummary:
+        """What a contract's trades come to, or those at one price."""
+        return await self._send(contracts.contract_summary(ticker, price, shard))
+
+    async def contract_volume(self, ticker: str, *, shard: int | None = None) -> ContractVolume:
+        """Volume of a contract."""
+        return await self._send(contracts.contract_volume(ticker, None, shard))
+
+    async def contract_highest_price(
+        self, ticker: str, *, shard: int | None = None
+    ) -> ContractHighestPrice:
+        """Highest price of a contract."""
+        return await self._send(contracts.contract_highest_price(ticker, shard))
+
+    async def contract_last_trade_time(
+        self, ticker: str, *, shard: int | None = None
+    ) -> ContractLastTradeTime:
+        """Most recent trade time of a contract."""
+        return await self._send(contracts.contract_last_trade_time(ticker, None, shard))
+
+    async def contract_volume_at(
+        self, ticker: str, price: Decimal | str, *, shard: int | None = None
+    ) -> ContractVolume:
+        """Volume of a contract at a price."""
+        return await self._send(contracts.contract_volume(ticker, price, shard))
+
+    async def contract_last_trade_time_at(
+        self, ticker: str, price: Decimal | str, *, shard: int | None = None
+    ) -> ContractLastTradeTime:
+        """Most recent trade time of a contract at a price."""
+        return await self._send(contracts.contract_last_trade_time(ticker, price, shard))
 
     async def _send(self, call: Call[T]) -> T:
         pauses = self._retries.pauses()

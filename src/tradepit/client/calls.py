@@ -54,6 +54,7 @@ class Call(Generic[T]):
     params: Mapping[str, str] | None = None
     body: bytes | None = None
     key: str | None = None
+    more_headers: Mapping[str, str] | None = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -63,7 +64,7 @@ class Call(Generic[T]):
             headers["Content-Type"] = "application/json"
         if self.key is not None:
             headers["Idempotency-Key"] = self.key
-        return headers
+        return headers | dict(self.more_headers or {})
 
     def read(self, status: int, headers: Mapping[str, str], content: bytes) -> T:
         """Return the answer.
