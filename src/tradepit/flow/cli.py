@@ -1,4 +1,4 @@
-"""`tradepit flow`: participants that send orders to a node."""
+"""`tradepit flow`: participants that send orders, or trades of elsewhere, to a node."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tradepit.client import AsyncClient, RetryPolicy
+from tradepit.client.contracts import LINES_MAX
 from tradepit.client.errors import ClientError
 from tradepit.client.retries import NO_RETRIES
 from tradepit.flow.api_market import ApiMarket
 from tradepit.flow.comparison import comparison_table, format_price
 from tradepit.flow.generated_orders import OrderFlow, flow_retries
+from tradepit.flow.generated_trades import Achieved, Contract, TradeFlow, contract_of
+from tradepit.flow.generated_trades import Rate as TradeRate
 from tradepit.flow.local_market import LocalMarket
 from tradepit.flow.market_port import Market, MarketUnavailable
 from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
@@ -34,7 +37,7 @@ from tradepit.marketdata.dbn_source import (
 
 app = typer.Typer(
     name="flow",
-    help="Participants that send orders to a running node.",
+    help="Participants that send orders, or trades of elsewhere, to a running node.",
     no_args_is_help=True,
 )
 
@@ -144,6 +147,74 @@ async def _send_orders(url: str, rate: float, seed: int, symbols: list[str]) -> 
         screen.print(f"sending {rate:g} operations a second to {url}; Ctrl-C ends it")
         await flow.run()
         screen.print(f"{flow.sent:,} operations sent, {flow.refused:,} refused")
+
+
+@app.command()
+def trades(
+    url: Url = DEFAULT_URL,
+    tickers: Annotated[
+        str, typer.Option(help="Contracts, separated by commas.")
+    ] = "A.COM,B.COM,C.COM",
+    iterations_per_second: Annotated[
+        float, typer.Option(help="Requests a second of each replica.", min=0.001)
+    ] = 1.0,
+    trades_per_iteration: Annotated[
+        int, typer.Option(help="Trades in a request.", min=1, max=LINES_MAX)
+    ] = 10,
+    replicas: Annotated[int, typer.Option(help="Senders, each with prices of its own.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same prices.")] = 1,
+    seconds: Annotated[
+        float | None, typer.Option(help="End after so long; default: Ctrl-C.", min=0.1)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON on standard output.")
+    ] = False,
+) -> None:
+    """Bring trades of random-walk prices to the trade store, at a rate that is kept."""
+    contracts = [contract_of(name.strip()) for name in tickers.split(",") if name.strip()]
+    if not contracts:
+        raise typer.BadParameter("at least one", param_hint="--tickers")
+    rate = TradeRate(iterations_per_second, trades_per_iteration)
+    achieved = asyncio.run(_send_trades(url, contracts, rate, replicas, seed, seconds))
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(achieved)).decode())
+    if achieved.failure is not None and not achieved.iterations:
+        raise typer.Exit(1)
+
+
+async def _send_trades(
+    url: str,
+    contracts: list[Contract],
+    rate: TradeRate,
+    replicas: int,
+    seed: int,
+    seconds: float | None,
+) -> Achieved:
+    screen = Console(stderr=True)
+    async with AsyncClient(url, retries=flow_retries()) as client:
+        flow = TradeFlow(client, contracts, rate, replicas=replicas, seed=seed)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, flow.stop)
+        if seconds is not None:
+            loop.call_later(seconds, flow.stop)
+        wanted = rate.iterations_per_second * replicas
+        screen.print(
+            f"sending {wanted:g} requests of {rate.trades_per_iteration} trades a second to {url}; "
+            "Ctrl-C ends it"
+        )
+        achieved = await flow.run()
+    screen.print(
+        f"{achieved.stored:,} trades stored in {achieved.seconds:.1f} s: "
+        f"{achieved.trades_per_second:,.1f} trades/s, {achieved.iterations_per_second:,.1f} of "
+        f"{wanted:g} requests/s; p50 {achieved.p50_ms:.1f} ms, p99 {achieved.p99_ms:.1f} ms"
+    )
+    for what in ("duplicates", "rejected", "failed", "skipped"):
+        if count := getattr(achieved, what):
+            screen.print(f"{what}: {count:,}")
+    if achieved.failure is not None:
+        screen.print(f"[red]last failure: {achieved.failure}[/]")
+    return achieved
 
 
 async def _play(

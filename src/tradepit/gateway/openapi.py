@@ -184,7 +184,8 @@ ROUTES: Final = (
              store_results.ContractLastTradeTime),
             ("prices/{price}", "What a contract's trades at a price come to",
              store_results.ContractSummary),
-            ("prices/{price}/volume", "Volume of a contract at a price", store_results.ContractVolume),
+            ("prices/{price}/volume", "Volume of a contract at a price",
+             store_results.ContractVolume),
             ("prices/{price}/last-trade-time", "Most recent trade time of a contract at a price",
              store_results.ContractLastTradeTime),
         )
