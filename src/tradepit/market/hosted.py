@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import uvloop
 
@@ -23,6 +24,9 @@ from tradepit.market.image import Image, Writer, new_replica, open_source
 from tradepit.node.node import Node
 from tradepit.node.opening import NodeOptions, OpenNode, open_node
 from tradepit.node.outcome import Outcome, Stopped
+
+if TYPE_CHECKING:
+    from tradepit.gateway.server import GatewayServer
 
 T = TypeVar("T")
 
@@ -68,10 +72,13 @@ class HostedMarket:
         self.node: Node = opened.node
         self.desk = Desk(cast(MarketNode, self.node), GatewayConfig())
         self.node.add_listener(self._on_frame)
+        self._server: GatewayServer | None = None
         if is_first:
             self._log_opening()
         self._started.set_result(None)
         await self._ended.wait()
+        if self._server is not None:
+            await self._server.stop()
         await opened.close()
 
     def _log_opening(self) -> None:
@@ -149,6 +156,23 @@ class HostedMarket:
         """A copy keeps no journal: it would have to hold what the directory holds."""
         return None
 
+    def serve(self, host: str, port: int) -> str:
+        """Serve the node to others; where they find it."""
+        start_server = import_server()
+
+        async def start() -> str:
+            if self._server is not None:
+                raise ValueError(f"this market is served at {self._server.url} already")
+            node = cast(MarketNode, self.node)
+            thresholds = gc.get_threshold()
+            self._server = await start_server(node, GatewayConfig(), host=host, port=port)
+            # What suits a process that only serves does not suit its host.
+            gc.unfreeze()
+            gc.set_threshold(*thresholds)
+            return self._server.url
+
+        return asyncio.run_coroutine_threadsafe(start(), self._loop).result()
+
     def close(self) -> None:
         """Stop the node; the directory can be opened again."""
         if self._thread.is_alive():
@@ -161,6 +185,14 @@ def _own_writer(replica: Replica) -> Writer:
     """A writer whose frames are news to the engine: no writer has written more frames than there
     are commands."""
     return Writer(frame_number=replica.sequence)
+
+
+def import_server() -> Callable[..., Coroutine[Any, Any, GatewayServer]]:
+    """`start_server`, with the web framework: it costs more than everything else here, half a
+    second once, and only serving needs it."""
+    from tradepit.gateway.server import start_server
+
+    return start_server
 
 
 def is_new(root: Path) -> bool:

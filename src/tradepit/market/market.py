@@ -58,6 +58,7 @@ from tradepit.gateway.shapes import (
     decode_amend,
     decode_operation,
 )
+from tradepit.journal.segments import JournalOptions
 from tradepit.market.clock import (
     START,
     Clock,
@@ -85,6 +86,10 @@ from tradepit.node.recovery import History
 
 T = TypeVar("T")
 Body = TypeVar("Body", bound=msgspec.Struct)
+SEGMENT_BYTES: Final = 8 << 20
+"""A segment is made before it is needed, and two of them before the first command: 8 MiB take
+milliseconds, and hold 80,000 commands."""
+
 MARKET_ID: Final = 1
 """Every market in memory is the same one, so that the same commands give the same bytes."""
 
@@ -150,7 +155,12 @@ class Market(MarketReads):
     ) -> HostedMarket:
         if definition is None and is_new(root):
             definition = supplied_default()
-        options = NodeOptions(market=definition, history=history, clock=self._clock)
+        options = NodeOptions(
+            market=definition,
+            history=history,
+            clock=self._clock,
+            journal=JournalOptions(SEGMENT_BYTES),
+        )
         hosted = HostedMarket(root, options)
         if isinstance(self._clock, ManualClock):
             time_ns = hosted.run(lambda: hosted.node.replica.market_time_ns)
@@ -174,6 +184,15 @@ class Market(MarketReads):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def serve(self, *, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Serve this market over HTTP and WebSocket until it is closed; where clients find it.
+
+        Only a market with a `data_dir`; port 0 takes any free one.
+        """
+        if not isinstance(self._ground, HostedMarket):
+            raise ValueError("a market in memory has nothing to serve from; give it a data_dir")
+        return self._ground.serve(host, port)
 
     def close(self) -> None:
         """Let go of the data directory. A market in memory has nothing to let go of."""

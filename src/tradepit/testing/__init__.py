@@ -3,4 +3,6 @@
 Map: `oracle` is the naive engine; `auditor` follows commands and events only; `generator` makes
 seeded command streams that reach every rule; `frames` writes and reads journal frames;
 `comparison` runs both engines side by side; `shrink` makes a failing stream small.
+
+`fixtures` alone is of another kind: pytest fixtures with a market or a node, for everybody's tests.
 """
