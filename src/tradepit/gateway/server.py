@@ -135,11 +135,13 @@ async def start_server(
     host: str,
     port: int,
     history: SqlHistory | None = None,
+    is_guest: bool = False,
 ) -> GatewayServer:
     """Serve a node, and return once connections are taken.
 
     Args:
         history: the SQL read models, for what the node no longer remembers.
+        is_guest: the process belongs to somebody else: leave its garbage collector alone.
 
     Raises:
         OpenAccessRefused: the address is no loopback one.
@@ -149,7 +151,8 @@ async def start_server(
     raise_file_limit(config.connections_max + FILES_SPARE)
     server = GatewayServer(Gateway(node, config, history), bind(host, port))
     await server.start()
-    tune_garbage_collector()
+    if not is_guest:
+        tune_garbage_collector()
     return server
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -164,11 +163,9 @@ class HostedMarket:
             if self._server is not None:
                 raise ValueError(f"this market is served at {self._server.url} already")
             node = cast(MarketNode, self.node)
-            thresholds = gc.get_threshold()
-            self._server = await start_server(node, GatewayConfig(), host=host, port=port)
-            # What suits a process that only serves does not suit its host.
-            gc.unfreeze()
-            gc.set_threshold(*thresholds)
+            self._server = await start_server(
+                node, GatewayConfig(), host=host, port=port, is_guest=True
+            )
             return self._server.url
 
         return asyncio.run_coroutine_threadsafe(start(), self._loop).result()
