@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import time
@@ -299,8 +300,20 @@ def test_a_configuration_is_found_by_name_and_mistakes_are_told() -> None:
         Market(balances={"USD": 1})
 
 
-def test_code_for_the_client_runs_on_the_market() -> None:
-    here = {name for name in dir(Market) if not name.startswith("_")}
-    there = {name for name in dir(Client) if not name.startswith("_")}
-    network_only = {"health", "stream"}
-    assert there - here <= network_only
+SHARED = (
+    "account account_trades balances batch cancel create_instrument deposit instrument instruments "
+    "kill mass_cancel open_account order order_book order_queue orders place positions "
+    "remove_instrument replace resume set_limits set_phase suspend trades transfer withdraw"
+)
+
+
+@pytest.mark.parametrize("name", SHARED.split())
+def test_code_for_the_client_runs_on_the_market(name: str) -> None:
+    here, there = (
+        [
+            (parameter.name, parameter.kind)
+            for parameter in inspect.signature(getattr(side, name)).parameters.values()
+        ]
+        for side in (Market, Client)
+    )
+    assert here == there
