@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import errno
-import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -17,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from sqlalchemy.exc import SQLAlchemyError
 
+from tradepit.companions import Companion
 from tradepit.config import Config
 from tradepit.domain import commands
 from tradepit.gateway.access import require_loopback
@@ -40,11 +38,9 @@ FIRST_ACCOUNT: Final = "you"
 
 PROJECTOR: Final = "projections follow"
 
-STOP_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 0.5
 """How coarse the projection's metrics are."""
 
-PR_SET_PDEATHSIG: Final = 1
 US_PER_SECOND: Final = 1e6
 
 console = Console(soft_wrap=True)
@@ -93,11 +89,9 @@ async def serve_market(
                 await _open_account(opened.node, account)
                 _show_first_trade(server.url, account)
             if config.projections.enabled:
-                companions.append(
-                    await Companion.start(PROJECTOR, _projector(config), _with_database(config))
-                )
+                companions.append(_projector(config))
             for flow in flows:
-                companions.append(await Companion.start(_name(flow), [*flow, "--url", server.url]))
+                companions.append(Companion(_name(flow), [*flow, "--url", server.url]))
             await _first(stopping.wait(), opened.node.wait_ended())
         finally:
             await asyncio.gather(*(each.stop() for each in companions))
@@ -112,14 +106,12 @@ async def serve_market(
     return opened.node.failure
 
 
-def _projector(config: Config) -> list[str]:
-    command = [sys.executable, "-m", "tradepit.cli", *PROJECTOR.split()]
-    return [*command, "--data-dir", config.data_dir]
-
-
-def _with_database(config: Config) -> dict[str, str]:
-    """The environment of the projector; a URL may hold a password, which `ps` would show."""
-    return os.environ | {URL_VARIABLE: _database_url(config)}
+def _projector(config: Config) -> Companion:
+    command = [sys.executable, "-m", "tradepit.projections.cli", "follow"]
+    # A URL may hold a password, which a command line would show to everybody.
+    environment = {URL_VARIABLE: _database_url(config)}
+    arguments = ["--data-dir", config.data_dir]
+    return Companion(PROJECTOR, [*command, *arguments], environment=environment, is_needed=True)
 
 
 def _database_url(config: Config) -> str:
@@ -278,53 +270,3 @@ The account "{account}" has money and coins. A first trade, in a shell or in Pyt
   print(Client("{url}").place({place}))
 """
     console.print(text, highlight=False, markup=False)
-
-
-class Companion:
-    """A process beside the node, that ends with this one, however this one ends."""
-
-    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
-        self._process = process
-        self._name = name
-        self._watching = asyncio.ensure_future(self._watch())
-
-    @staticmethod
-    async def start(
-        name: str, command: Sequence[str], environment: dict[str, str] | None = None
-    ) -> Companion:
-        """Start a command. It gets no signals of the terminal: it is told to stop."""
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=None if name == PROJECTOR else asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=_die_with_parent(),
-            env=environment,
-        )
-        return Companion(process, name)
-
-    async def _watch(self) -> None:
-        code = await self._process.wait()
-        end = "ended" if code == 0 else f"failed with exit code {code}"
-        errors.print(f"`{self._name}` {end}; the market goes on")
-
-    async def stop(self) -> None:
-        """End the process, kindly at first."""
-        self._watching.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        try:
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-
-
-def _die_with_parent() -> Callable[[], None]:
-    prctl = ctypes.CDLL(None).prctl
-
-    def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    return ask

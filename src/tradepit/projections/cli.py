@@ -176,3 +176,7 @@ def _progress() -> Progress:
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+if __name__ == "__main__":
+    app()

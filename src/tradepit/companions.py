@@ -1,0 +1,95 @@
+"""Processes beside the node: the projector, participants. They end with it, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from rich.console import Console
+
+STOP_SECONDS: Final = 5.0
+PAUSE_SECONDS: Final = 1.0
+PAUSE_SECONDS_MAX: Final = 30.0
+"""Before a process that ended is started again: at first, and at most."""
+
+PR_SET_PDEATHSIG: Final = 1
+
+errors = Console(stderr=True, soft_wrap=True)
+
+
+class Companion:
+    """A process that runs from now until `stop`. It gets no signals of the terminal."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        is_needed: bool = False,
+    ) -> None:
+        """
+        Args:
+            name: what a person calls it.
+            environment: variables beside our own.
+            is_needed: start it again when it ends, and let it speak on standard error.
+        """
+        self._name = name
+        self._command = command
+        self._environment = os.environ | dict(environment or {})
+        self._is_needed = is_needed
+        self._process: asyncio.subprocess.Process | None = None
+        self._running = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> None:
+        pause = PAUSE_SECONDS
+        while True:
+            started = time.monotonic()
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=None if self._is_needed else asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),
+                env=self._environment,
+            )
+            code = await self._process.wait()
+            end = "ended" if code == 0 else f"failed with exit code {code}"
+            errors.print(f"`{self._name}` {end}; the market goes on")
+            if not self._is_needed:
+                return
+            if time.monotonic() - started > PAUSE_SECONDS_MAX:
+                pause = PAUSE_SECONDS
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    async def stop(self) -> None:
+        """End the process, kindly at first."""
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _die_with_parent() -> Callable[[], None]:
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    return ask
