@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from tradepit.gateway.access import require_loopback
-from tradepit.gateway.app import Door, build_app
+from tradepit.gateway.app import GATEWAY, Door, build_app
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.gateway import SWEEP_SECONDS, Gateway
 from tradepit.gateway.listener import Listener
@@ -45,7 +45,7 @@ class GatewayServer:
     def __init__(self, gateway: Gateway, listener: socket.socket) -> None:
         self.gateway = gateway
         self.host, self.port = listener.getsockname()[:2]
-        self.app = build_app(gateway)
+        self.app = build_app(gateway.config.batch_body_max)
         self._state = ServerState()
         gateway.connections = cast("set[Any]", self._state.connections)
         self._listener = listener
@@ -75,7 +75,12 @@ class GatewayServer:
 
         def connection() -> asyncio.Protocol:
             protocol = cast(Any, config.http_protocol_class)
-            made = protocol(config=config, server_state=self._state, app_state={}, _loop=loop)
+            made = protocol(
+                config=config,
+                server_state=self._state,
+                app_state={GATEWAY: self.gateway},
+                _loop=loop,
+            )
             return cast(asyncio.Protocol, made)
 
         self._acceptor = Listener(self._listener, connection, BACKLOG)

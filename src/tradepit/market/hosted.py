@@ -185,10 +185,12 @@ def _own_writer(replica: Replica) -> Writer:
 
 
 def import_server() -> Callable[..., Coroutine[Any, Any, GatewayServer]]:
-    """`start_server`, with the web framework: it costs more than everything else here, half a
-    second once, and only serving needs it."""
+    """`start_server`, with the web framework and its routes: they cost more than everything else
+    here, most of a second once, and only serving needs them."""
+    from tradepit.gateway.app import build_app
     from tradepit.gateway.server import start_server
 
+    build_app(GatewayConfig().batch_body_max)
     return start_server
 
 
