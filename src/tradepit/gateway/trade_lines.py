@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -30,6 +31,8 @@ MEMBERS_MAX: Final = 64
 """Parts of a gzip body: concatenated files have a few, an attack has a million empty ones."""
 
 TIME_MAX_NS: Final = 2**63 - 1
+EPOCH_DIGITS_MAX: Final = 19
+"""Fewer digits are in range, whatever their unit."""
 NUMBER_TEXT_MAX: Final = 128
 _PLAIN: Final = re.compile(rb'("?)(-?[0-9]{1,18}(?:\.[0-9]{1,18})?)\1')
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
@@ -152,7 +155,7 @@ def read_trade(line: bytes) -> Trade:
     if len(line) > LINE_BYTES_MAX:
         raise BadValue("too_large", f"a line has at most {LINE_BYTES_MAX} bytes", None)
     found = _decode(line)
-    if _TICKER.fullmatch(found.ticker) is None:
+    if not _is_ticker(found.ticker):
         raise BadValue(
             "invalid_field", "ticker must be 1 to 64 visible ASCII characters, no slash", "ticker"
         )
@@ -168,6 +171,11 @@ def read_trade(line: bytes) -> Trade:
                 "invalid_field", "trade_id must be 1 to 64 visible ASCII characters", "trade_id"
             )
     return Trade(found.ticker, price, volume, _read_time(found.timestamp), trade_id)
+
+
+@lru_cache(1024)
+def _is_ticker(text: str) -> bool:
+    return _TICKER.fullmatch(text) is not None
 
 
 _decode: Final[Callable[[bytes], TradeLine]] = msgspec.json.Decoder(TradeLine).decode
@@ -208,6 +216,10 @@ def _text(raw: bytes | msgspec.Raw, field: str) -> str:
 
 def _read_time(raw: msgspec.Raw) -> int:
     """Return ns since the epoch of RFC 3339 text or of a number."""
+    data = bytes(raw)
+    if data.isdigit() and len(data) < EPOCH_DIGITS_MAX:
+        number = int(data)
+        return number * _unit(number)
     text = _text(raw, "timestamp")
     time_ns: int | None
     if _NUMBER.fullmatch(text) is None or len(text) > NUMBER_TEXT_MAX:
