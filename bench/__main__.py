@@ -22,6 +22,7 @@ from bench import (
     replay,
     restart,
     sockets,
+    store,
 )
 from bench.report import Report, show
 
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[int], Report]] = {
     "latency": latency.run,
     "batch": batch.run,
     "sockets": sockets.run,
+    "store": store.run,
 }
 ROUNDS = 5
 # Columns when the output is no terminal.

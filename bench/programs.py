@@ -138,12 +138,12 @@ def running_node() -> Iterator[Node]:
     """
     (ROOT / "target").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "target") as name:
-        port = _free_port()
+        port = free_port()
         command = [str(Path(sys.executable).parent / "tradepit"), "run"]
         command += ["--data-dir", f"{name}/data", "--port", str(port), "--config", str(CONFIG)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
         try:
-            _wait_for(f"http://127.0.0.1:{port}/ready", process)
+            wait_for(f"http://127.0.0.1:{port}/ready", process)
             node = Node(port, process.pid, Path(name))
             run_load(Load(seconds=0), port, open_accounts=True)
             yield node
@@ -159,13 +159,13 @@ def running_nginx(body_bytes: int) -> Iterator[int]:
     if nginx is None:
         raise MissingProgram("nginx is not installed (Debian: apt install nginx)")
     with tempfile.TemporaryDirectory(prefix="tradepit-nginx-") as name:
-        port = _free_port()
+        port = free_port()
         config = Path(name) / "nginx.conf"
         config.write_text(_NGINX.format(directory=name, port=port, body="x" * (body_bytes - 2)))
         command = [nginx, "-e", f"{name}/error.log", "-c", str(config)]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
-            _wait_for(f"http://127.0.0.1:{port}/", process)
+            wait_for(f"http://127.0.0.1:{port}/", process)
             yield port
         finally:
             process.terminate()
@@ -188,13 +188,13 @@ http {{
 """
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
