@@ -33,7 +33,9 @@ CHECKS = (
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMarket]:
-    market = ServedMarket(tmp_path_factory.mktemp("schema"), GatewayConfig(read_wait_max=0.05))
+    root = tmp_path_factory.mktemp("schema")
+    url = f"sqlite:///{root / 'history.sqlite'}"
+    market = ServedMarket(root / "data", GatewayConfig(read_wait_max=0.05), database_url=url)
     yield market
     market.stop()
 
