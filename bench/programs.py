@@ -131,8 +131,11 @@ class Node(NamedTuple):
 
 
 @contextmanager
-def running_node() -> Iterator[Node]:
+def running_node(*, projects: bool = False) -> Iterator[Node]:
     """A node with the load configuration and its accounts open; its data is removed afterwards.
+
+    Args:
+        projects: let a projector keep the history beside it.
 
     The data lies beside the build, on the disk of the checkout: a temporary directory may be none.
     """
@@ -141,7 +144,8 @@ def running_node() -> Iterator[Node]:
         port = free_port()
         command = [str(Path(sys.executable).parent / "tradepit"), "run"]
         command += ["--data-dir", f"{name}/data", "--port", str(port), "--config", str(CONFIG)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
+        environment = os.environ | {"TRADEPIT_PROJECTIONS__ENABLED": str(projects).lower()}
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment)
         try:
             wait_for(f"http://127.0.0.1:{port}/ready", process)
             node = Node(port, process.pid, Path(name))
