@@ -16,6 +16,8 @@ import uvloop
 from rich.console import Console
 
 from tradepit import store_cli
+from tradepit.access import cli as keys_cli
+from tradepit.access.sealing import MasterKeyError
 from tradepit.config import Config, ConfigError, find_config, load_config
 from tradepit.gateway.access import OpenAccessRefused
 from tradepit.journal.port import JournalError
@@ -42,6 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(journal_cli.app, name="journal")
+app.add_typer(keys_cli.app, name="keys")
 app.add_typer(store_cli.app, name="store")
 errors = Console(stderr=True, soft_wrap=True)
 
@@ -118,6 +121,7 @@ def _run(
         AddressInUse,
         DefinitionRefused,
         JournalError,
+        MasterKeyError,
         NotAccepted,
         OpenAccessRefused,
         OSError,

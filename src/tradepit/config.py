@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import msgspec
 
 from tradepit.journal.segments import RESERVE_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MIN
+from tradepit.keyed import AccessSection
 from tradepit.node.definitions import MarketDefinition
 from tradepit.node.queue import Limits
 from tradepit.node.recovery import History
@@ -102,6 +103,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """None: whatever the journal says; a new market is empty."""
     journal: JournalSection = JournalSection()
     limits: LimitsSection = LimitsSection()
+    access: AccessSection = AccessSection()
     history: HistorySection = HistorySection()
     projections: ProjectionsSection = ProjectionsSection()
     summaries: SummariesSection = SummariesSection()

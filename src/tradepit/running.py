@@ -14,15 +14,16 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from sqlalchemy.exc import SQLAlchemyError
 
+from tradepit.access.access import Access
 from tradepit.companions import Companion
 from tradepit.config import Config
 from tradepit.domain import commands
-from tradepit.gateway.access import require_loopback
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.server import bind, start_server
 from tradepit.journal.file import OnSynced
 from tradepit.journal.segments import JournalOptions
+from tradepit.keyed import open_key_mode, require_keys
 from tradepit.node.node import Node, NodeState
 from tradepit.node.opening import NodeOptions, OpenNode, open_node
 from tradepit.node.queue import Limits
@@ -62,14 +63,16 @@ async def serve_market(
     Returns:
         Why the node failed; None when it was told to stop.
     """
-    require_loopback(config.host)
+    require_keys(config.access, config.host)
     _require_free(config.host, config.port)
     syncs = LatencyHistogram("tradepit_journal_sync_seconds", "Write and sync of one frame.")
     opened = await _open(config, lambda seconds: syncs.add(seconds * US_PER_SECOND))
     stopping = _stop_signal()
     companions: list[Companion] = []
     watch = ProjectionWatch(_database_url(config)) if config.projections.enabled else None
+    access: Access | None = None
     try:
+        access = open_key_mode(config.access, Path(config.data_dir))
         gateway = GatewayConfig(allowed_hosts=tuple(config.allowed_hosts))
         node = cast(MarketNode, opened.node)  # the native queries answer untyped tuples
         server = await start_server(
@@ -78,6 +81,7 @@ async def serve_market(
             host=config.host,
             port=config.port,
             history=None if watch is None else watch.history,
+            access=access,
         )
         server.gateway.registry.register(_source(opened, syncs, watch))
         store = NodeStore(
@@ -98,6 +102,8 @@ async def serve_market(
             await server.stop()
             await store.close()
     finally:
+        if access is not None:
+            access.close()
         await opened.close()
         if watch is not None:
             await watch.stop()

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import httpx
 import uvloop
 
+from tradepit.access.access import AccessOptions, open_access
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.server import GatewayServer, start_server
 from tradepit.journal.layout import DataDirectory
@@ -60,12 +61,15 @@ class ServedMarket:
         *,
         port: int = 0,
         database_url: str | None = None,
+        access: AccessOptions | None = None,
     ) -> None:
         """
         Args:
+            access: of key mode; None: open mode.
             database_url: keep a history there; None: none is kept.
         """
         self._port = port
+        self._access = access
         self._database_url = database_url
         self._options = options or NodeOptions(market=MARKET)
         self._started = threading.Event()
@@ -93,14 +97,22 @@ class ServedMarket:
             history = SqlHistory(database)
             directory = DataDirectory(root)
             projector = asyncio.ensure_future(project(directory, self._database_url))
+        access = None if self._access is None else open_access(root, self._access)
         self.server: GatewayServer = await start_server(
-            self.opened.node, config, host="127.0.0.1", port=self._port, history=history
+            self.opened.node,
+            config,
+            host="127.0.0.1",
+            port=self._port,
+            history=history,
+            access=access,
         )
         store = TradeStore(await Database.open(self._database_url or default_url(root)))
         self.server.gateway.use_store(store)
         self._started.set()
         await self._ended.wait()
         await self.server.stop()
+        if access is not None:
+            access.close()
         await store.close()
         if database is not None and projector is not None:
             projector.cancel()

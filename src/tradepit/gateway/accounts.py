@@ -8,6 +8,8 @@ import msgspec
 from litestar import Response, get, post, put
 from litestar.params import FromPath
 
+from tradepit.access.access import Access
+from tradepit.access.principals import Permission
 from tradepit.engine.rows import PositionRow, TradeRow
 from tradepit.gateway import past
 from tradepit.gateway.account_drafts import (
@@ -20,6 +22,7 @@ from tradepit.gateway.account_drafts import (
 )
 from tradepit.gateway.administration import known_account
 from tradepit.gateway.gateway import GatewayGiven
+from tradepit.gateway.keys import create_key
 from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import (
     AnyRequest,
@@ -34,14 +37,32 @@ from tradepit.gateway.shapes import Limits, MoveFunds, OpenAccount, Transfer
 from tradepit.gateway.statements import account_body, balances_of, own_fills, position_of
 
 
+class Opened(msgspec.Struct):
+    """What an opened account is called."""
+
+    id: str
+
+
 @post("/accounts")
 async def open_account(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     body = decode(await read_body(request, gateway.config.order_body_max), OpenAccount)
     key = idempotency_key(request)
     market = gateway.desk.market
-    return await answered(
+    response = await answered(
         lambda reply: gateway.desk.write(lambda: open_account_draft(market, body, key), reply)
     )
+    if gateway.access is not None and response.status_code == 201:
+        await _give_key(gateway.access, response)
+    return response
+
+
+async def _give_key(access: Access, response: Response[bytes]) -> None:
+    """Make the first key of an account that was just opened. A repeated request opens nothing and
+    gets none: whoever lost the answer asks the operator for another key."""
+    account_id = msgspec.json.decode(response.content, type=Opened).id
+    made = await create_key(access, account_id, Permission.TRADE, "")
+    given = f',"api_key":"{made.record.id}","api_secret":"{made.secret}"}}'
+    response.content = response.content[:-1] + given.encode()
 
 
 @get("/accounts/{account_id:str}")

@@ -20,13 +20,15 @@ from tradepit.gateway import (
     accounts,
     analytics,
     instruments,
+    keys,
     market_data,
     operations,
     orders,
     trade_store,
 )
 from tradepit.gateway.access import Doorkeeper
-from tradepit.gateway.gateway import Gateway
+from tradepit.gateway.gateway import GATEWAY, Gateway
+from tradepit.gateway.permissions import guard
 from tradepit.gateway.problems import Problem, Refused, problem_of, refused
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.requests import answer_response
@@ -39,10 +41,6 @@ BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 BASE_PATH: Final = "/api/v1"
 LINES_PATH: Final = BASE_PATH + trade_store.INGEST_PATH
 """Takes lines of JSON, under whichever of their names."""
-
-
-GATEWAY: Final = "gateway"
-"""Under this name a connection's state holds its gateway."""
 
 
 @cache
@@ -61,6 +59,7 @@ def build_app(body_max: int) -> Litestar:
             *instruments.HANDLERS,
             *market_data.HANDLERS,
             *analytics.HANDLERS,
+            *keys.HANDLERS,
             *trade_store.HANDLERS,
         ],
     )
@@ -82,6 +81,7 @@ def build_app(body_max: int) -> Litestar:
         signature_namespace={"Gateway": Gateway, "StoreDesk": StoreDesk, "Scope": Scope},
         request_max_body_size=body_max,
         logging_config=None,
+        guards=[guard],
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import structlog
 
 from tradepit.domain.wire import EVENT_HEADER_DTYPE
+from tradepit.gateway.authentication import confine
 from tradepit.gateway.changing import CancelDraft, MassCancelDraft, ReplaceDraft
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.drafts import Draft, Market, StaleDefinition
@@ -62,13 +63,22 @@ class Desk:
         self.ordinary = OrdinaryOrders(self)
 
     def place(
-        self, body: bytes, key: bytes | None, reply: Reply, *, is_async: bool = False
+        self,
+        body: bytes,
+        key: bytes | None,
+        reply: Reply,
+        own: str | None = None,
+        *,
+        is_async: bool = False,
     ) -> None:
-        """POST /orders."""
+        """POST /orders. `own` is the account of the request's key, which it cannot leave."""
         try:
             if key is not None:
                 check_key(key)
-            draft = PlaceDraft(self.market, decode_place(body), key, is_async=is_async)
+            order = decode_place(body)
+            if own is not None:
+                order.client_id = confine(order.client_id, own)
+            draft = PlaceDraft(self.market, order, key, is_async=is_async)
         except UNDECODABLE as error:
             reply(problem_answer(decoding_problem(error)))
         except Refused as error:
@@ -123,26 +133,30 @@ class Desk:
         """PATCH /orders/{id}."""
         self.write(lambda: ReplaceDraft(self.market, order_id, client_id, _key(key), amend), reply)
 
-    def batch(self, body: bytes, key: bytes | None, reply: Reply) -> None:
-        """POST /orders/batch: every operation answered by itself, all in one commit."""
+    def batch(self, body: bytes, key: bytes | None, reply: Reply, own: str | None = None) -> None:
+        """POST /orders/batch: every operation answered by itself, all in one commit. One that
+        leaves the key's `own` account spoils the whole: nothing of it is done."""
         try:
             if key is not None:
                 check_key(key)
-            if self._batch_plain(body, key, reply):
+            if self._batch_plain(body, key, reply, own):
                 return
             batch = decode_batch(body)
+            if own is not None:
+                batch.client_id = confine(batch.client_id, own)
             limit = self.config.batch_operations_max
             if len(batch.operations) > limit:
                 detail = f"{len(batch.operations)} operations, at most {limit} are taken"
                 raise refused("invalid_field", detail, field="operations")
+            drafts = self.batch_drafts(batch, key, own)
         except UNDECODABLE as error:
             reply(problem_answer(decoding_problem(error)))
         except Refused as error:
             reply(problem_answer(error.problem))
         else:
-            _Many(self, self.batch_drafts(batch, key), reply).submit()
+            _Many(self, drafts, reply).submit()
 
-    def _batch_plain(self, body: bytes, key: bytes | None, reply: Reply) -> bool:
+    def _batch_plain(self, body: bytes, key: bytes | None, reply: Reply, own: str | None) -> bool:
         """Take a batch of ordinary orders of one account; False for any other."""
         config = self.config
         if not config.hot_path:
@@ -151,6 +165,8 @@ class Desk:
         if found is None:
             return False
         records, count, client_id = found
+        if own is not None and client_id != own:
+            return False
         many = _PlainMany(self, body, key, count, reply)
         try:
             self.node.submit(records, b"", count, many.done, account=client_id)
@@ -158,13 +174,26 @@ class Desk:
             reply(self.refusal_answer(error))
         return True
 
-    def batch_drafts(self, batch: Batch, key: bytes | None) -> list[Draft | Answer]:
+    def batch_drafts(
+        self, batch: Batch, key: bytes | None, own: str | None = None
+    ) -> list[Draft | Answer]:
+        """The drafts of a batch, or at once the answers of operations that are no good.
+
+        Raises:
+            Refused: forbidden; an operation leaves the `own` account.
+        """
         drafts: list[Draft | Answer] = []
         for index, raw in enumerate(batch.operations):
             try:
                 operation = decode_operation(raw)
-                if operation.client_id is None:
-                    operation.client_id = batch.client_id
+            except UNDECODABLE as error:
+                drafts.append(problem_answer(decoding_problem(error)))
+                continue
+            if operation.client_id is None:
+                operation.client_id = batch.client_id
+            else:
+                confine(operation.client_id, own)
+            try:
                 own_key = None if key is None else b"%b/%d" % (key, index)
                 if operation.client_order_id is not None and operation.op == "place":
                     own_key = None

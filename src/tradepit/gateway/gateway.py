@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from litestar.di import NamedDependency
 
+from tradepit.access.access import Access, AccessDenied
+from tradepit.access.principals import Principal
 from tradepit.gateway.access import Doorkeeper
+from tradepit.gateway.authentication import authenticate, confine, denial, denial_answer
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.desk import Desk, Reply
 from tradepit.gateway.numbers import gateway_source
 from tradepit.gateway.ports import MarketNode
-from tradepit.gateway.requests import AnyRequest, Slice, Waiters
+from tradepit.gateway.problems import Refused
+from tradepit.gateway.replies import Answer, problem_answer
+from tradepit.gateway.requests import AnyRequest, Slice, Waiters, speaker
 from tradepit.gateway.socket import Sockets
 from tradepit.gateway.trade_store import StoreDesk, store_source
 from tradepit.observe.metrics import new_registry
 from tradepit.projections.reads import SqlHistory
 from tradepit.projections.store import TradeStore
+
+GATEWAY: Final = "gateway"
+"""Under this name a connection's state holds its gateway."""
 
 SWEEP_SECONDS = 1.0
 """How often connections are looked at, and how coarse their clock is."""
@@ -29,10 +37,16 @@ class Gateway:
     """Everything behind the one port of a node."""
 
     def __init__(
-        self, node: MarketNode, config: GatewayConfig, history: SqlHistory | None = None
+        self,
+        node: MarketNode,
+        config: GatewayConfig,
+        history: SqlHistory | None = None,
+        access: Access | None = None,
     ) -> None:
         self.node = node
         self.config = config
+        self.access = access
+        """Keys and all that goes with them; None in open mode."""
         self.history = history
         """The SQL read models; None when the node keeps none."""
         self.desk = Desk(node, config)
@@ -45,11 +59,13 @@ class Gateway:
         self.connections: set[Any] = set()
         """Open HTTP connections; the server's own set."""
         self.connection_closed = asyncio.Event()
-        self.sockets = Sockets(self.desk)
+        self.sockets = Sockets(self.desk, access)
         self.registry = new_registry(gateway_source(self))
         self.trade_store: StoreDesk | None = None
         """Set by `use_store` when there is a database."""
         node.add_listener(self._on_frame)
+        if access is not None:
+            access.on_ended = self.end_sockets
 
     def _on_frame(self, first_sequence: int, events: bytes, texts: bytes, ends: bytes) -> None:
         self.desk.market.listing.on_events(events)
@@ -81,10 +97,43 @@ class Gateway:
     ) -> None:
         """Give a connection that asked for a WebSocket to one; `rest` came after its request."""
         found = dict(headers)
+        refusal: Answer | None = None
+        principal: Principal | None = None
         problem = self.doorkeeper.problem(found.get(b"host"), found.get(b"origin"))
-        self.sockets.take(transport, url, headers, rest, problem)
+        if problem is not None:
+            refusal = problem_answer(problem)
+        elif self.access is not None:
+            try:
+                principal = authenticate(
+                    self.access,
+                    method=b"GET",
+                    target=url,
+                    headers=headers,
+                    body=b"",
+                    peer=peer_of(transport),
+                    is_stream=True,
+                )
+            except AccessDenied as error:
+                refusal = denial_answer(error)
+        self.sockets.take(transport, url, headers, rest, refusal, principal)
 
-    def cancel_hot(self, url: bytes, key: bytes | None, reply: Reply) -> None:
+    def charge(self, request: AnyRequest, count: int) -> None:
+        """Count what a request holds beside itself; raises `Refused` rate_limited."""
+        principal = speaker(request)
+        if self.access is not None and principal is not None:
+            try:
+                self.access.charge(principal, count)
+            except AccessDenied as error:
+                raise denial(error) from None
+
+    def end_sockets(self) -> None:
+        """Close the sockets of keys that are revoked and of sessions that are over."""
+        if self.access is not None:
+            self.sockets.end(self.access.is_valid)
+
+    def cancel_hot(
+        self, url: bytes, key: bytes | None, reply: Reply, own: str | None = None
+    ) -> None:
         """Cancel the order that a hot request's path names."""
         path, _, query = url.decode("latin-1").partition("?")
         order_id = path.rstrip("/").rpartition("/")[2]
@@ -93,7 +142,18 @@ class Gateway:
             found = parse_qs(query, keep_blank_values=True)
             client_id = found.get("client_id", [None])[-1]
             until = found.get("valid_until", [None])[-1]
+        try:
+            client_id = confine(client_id, own)
+        except Refused as error:
+            reply(problem_answer(error.problem))
+            return
         self.desk.cancel(order_id, client_id, key, reply, valid_until=until)
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """The address at the other end of a connection."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""
 
 
 GatewayGiven = NamedDependency[Gateway]

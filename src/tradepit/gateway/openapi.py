@@ -15,7 +15,7 @@ from tradepit.gateway.trade_lines import TradeLine
 Json = dict[str, Any]
 
 API: Final = "/api/v1"
-ALWAYS: Final = (400, 403, 503)
+ALWAYS: Final = (400, 401, 403, 503)
 """Statuses that any route may answer."""
 
 
@@ -190,6 +190,24 @@ ROUTES: Final = (
              store_results.ContractLastTradeTime),
         )
     ),
+    Route("get", f"{API}/accounts/{{account_id}}/keys", "Keys of an account, without secrets",
+          results.Page, errors=(404,), tag="keys", item=results.KeyFacts),
+    Route("post", f"{API}/accounts/{{account_id}}/keys", "Make a key of an account",
+          results.CreatedKey, shapes.CreateKey, status=201, errors=(404, 413, 415, 422),
+          tag="keys"),
+    Route("get", f"{API}/keys", "Keys of the operator, without secrets", results.Page,
+          errors=(404,), tag="keys", item=results.KeyFacts),
+    Route("post", f"{API}/keys", "Make a key of the operator", results.CreatedKey,
+          shapes.CreateKey, status=201, errors=(404, 413, 415, 422), tag="keys"),
+    Route("delete", f"{API}/keys/{{key_id}}", "Revoke a key, and end what it opened",
+          results.KeyFacts, errors=(404,), tag="keys"),
+    Route("post", f"{API}/sessions", "Open a session: a ticket for streams and the page; signed "
+          "requests only", results.SessionFacts, shapes.OpenSession, status=201,
+          errors=(404, 413, 415), tag="keys"),
+    Route("get", f"{API}/sessions", "Who the caller is", results.SessionFacts, errors=(404,),
+          tag="keys"),
+    Route("delete", f"{API}/sessions", "End the session of the ticket shown; with a signed "
+          "request, all sessions of its key", results.Nothing, errors=(404,), tag="keys"),
     Route("get", "/health", "Liveness", results.Health, tag="node"),
     Route("get", "/ready", "Readiness: takes new orders", results.Health, tag="node"),
     Route("get", "/metrics", "Prometheus text", None, tag="node"),
@@ -206,6 +224,32 @@ SOCKETS: Final = {
     "that falls behind is closed with code 4008.",
     f"{API}/ws/trades": "One text frame per trade; `?instrument=` for one instrument.",
 }
+
+
+def _scheme(place: str, name: str, about: str) -> Json:
+    return {"type": "apiKey", "in": place, "name": name, "description": about}
+
+
+SECURITY_SCHEMES: Final = {
+    "key": _scheme("header", "X-Key", "the id of the key"),
+    "timestamp": _scheme("header", "X-Timestamp", "milliseconds since the Unix epoch"),
+    "nonce": _scheme("header", "X-Nonce", "1 to 64 visible ASCII characters, good once"),
+    "signature": _scheme(
+        "header",
+        "X-Signature",
+        "lower-case hex of HMAC-SHA256, under the secret, of `timestamp\\nnonce\\nMETHOD\\npath"
+        "\\nraw_query\\nsha256hex(body)`",
+    ),
+    "ticket": _scheme("header", "X-Ticket", "from POST /sessions; on streams also `?ticket=`"),
+    "cookie": _scheme("cookie", "tradepit_ticket", "the same, for the page"),
+}
+SECURITY: Final[list[Json]] = [
+    {},
+    {"key": [], "timestamp": [], "nonce": [], "signature": []},
+    {"ticket": []},
+    {"cookie": []},
+]
+"""Nothing in open mode; in key mode a signature, or a ticket."""
 
 
 @cache
@@ -240,9 +284,10 @@ def _document() -> Json:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in ("orders", "accounts", "instruments", "market data",
-                                             "trade store", "streams", "node")],
+                                             "trade store", "streams", "keys", "node")],
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": SECURITY_SCHEMES},
+        "security": SECURITY,
         "x-problem-codes": {
             code: {"status": meaning.status, "title": meaning.title}
             for code, meaning in sorted(CODES.items())

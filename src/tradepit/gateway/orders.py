@@ -8,6 +8,7 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath
 
 from tradepit.gateway import past
+from tradepit.gateway.authentication import confine, operations_in
 from tradepit.gateway.changing import MassCancelDraft
 from tradepit.gateway.fields import check_key, order_number, statuses_field
 from tradepit.gateway.gateway import Gateway, GatewayGiven
@@ -18,6 +19,7 @@ from tradepit.gateway.requests import (
     decode,
     idempotency_key,
     json_response,
+    own_account,
     page_body,
     read_body,
 )
@@ -30,14 +32,19 @@ async def place_order(request: AnyRequest, gateway: GatewayGiven) -> Response[by
     body = await read_body(request, gateway.config.order_body_max)
     key = idempotency_key(request)
     is_async = "respond-async" in request.headers.get("prefer", "")
-    return await answered(lambda reply: gateway.desk.place(body, key, reply, is_async=is_async))
+    own = own_account(request)
+    return await answered(
+        lambda reply: gateway.desk.place(body, key, reply, own, is_async=is_async)
+    )
 
 
 @post("/orders/batch")
 async def place_batch(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     body = await read_body(request, gateway.config.batch_body_max)
     key = idempotency_key(request)
-    return await answered(lambda reply: gateway.desk.batch(body, key, reply))
+    gateway.charge(request, operations_in(body))
+    own = own_account(request)
+    return await answered(lambda reply: gateway.desk.batch(body, key, reply, own))
 
 
 @delete("/orders/{order_id:str}", status_code=200)
@@ -58,7 +65,8 @@ async def amend_order(
 ) -> Response[bytes]:
     amend = decode(await read_body(request, gateway.config.order_body_max), AmendOrder)
     key = idempotency_key(request)
-    client_id = amend.client_id or request.query_params.get("client_id")
+    named = amend.client_id or request.query_params.get("client_id")
+    client_id = confine(named, own_account(request))
     return await answered(
         lambda reply: gateway.desk.replace(order_id, client_id, key, amend, reply)
     )

@@ -66,11 +66,13 @@ class OrdinaryOrders:
         self._take(found, data, receiver(), self._requests_done)
         return True
 
-    def take_message(self, data: bytes, receiver: Callable[[bytes], Receiver]) -> bool:
-        """Take an order from a socket message; False, and nothing done, for any other. The
-        receiver is made for the message's id."""
+    def take_message(
+        self, data: bytes, receiver: Callable[[bytes], Receiver], own: str | None = None
+    ) -> bool:
+        """Take an order from a socket message; False, and nothing done, for any other, and for
+        one that leaves the `own` account. The receiver is made for the message's id."""
         found = self._node.replica.plain_message(data)
-        if found is None:
+        if found is None or (own is not None and found[1] != own):
             return False
         self._take(found, data, receiver(found[2]), self._messages_done)
         return True

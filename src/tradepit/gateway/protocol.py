@@ -24,7 +24,19 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tradepit.gateway.problems import problem_of
+from tradepit.access.access import Access, AccessDenied
+from tradepit.access.principals import Permission
+from tradepit.gateway.authentication import (
+    PEER,
+    TARGET,
+    authenticate,
+    denial_answer,
+    operations_in,
+    require,
+    signed_of,
+)
+from tradepit.gateway.gateway import peer_of
+from tradepit.gateway.problems import Refused, problem_of
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.wire_http import answer_bytes, is_json
 
@@ -61,8 +73,9 @@ _BATCHES: Final = frozenset({b"/api/v1/orders/batch", b"/api/v1/orders/batch/"})
 _ORDER_ID: Final = re.compile(rb"/api/v1/orders/\d+/?(?:\?|$)")
 
 
-Take = Callable[[bytes, bytes | None, "Reply"], None]
-"""Takes what a hot request asks for: its body, its key, where the answer goes."""
+Take = Callable[[bytes, bytes | None, "Reply", str | None], None]
+"""Takes what a hot request asks for: its body, its idempotency key, where the answer goes, and in
+key mode the account that it cannot leave."""
 
 
 class _Slot:
@@ -107,6 +120,8 @@ class OrderEntryProtocol(HttpToolsProtocol):
         self.is_half_closed = False
         self.is_refused = False
         self.refusal = b""
+        self.access = self.gateway.access
+        self.peer = peer_of(transport)
         self.last_seen = self.gateway.clock_s
         self.request_since = 0.0
         if len(self.connections) > self.gateway.config.connections_max:
@@ -141,7 +156,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
             return False
         if self.pipeline or len(self.slots) >= SLOTS_MAX or self._is_asgi_busy():
             return False
-        if self.is_half_closed:
+        if self.is_half_closed or self.access is not None:
             return False
         return self.gateway.desk.ordinary.take_request(data, self.known_host, self._new_slot)
 
@@ -224,6 +239,8 @@ class OrderEntryProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url = url
         self.headers.extend(headers)
+        facts = cast(dict[str, Any], self.scope)
+        facts[TARGET], facts[PEER] = url, self.peer
         for name, value in headers:
             if name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
@@ -251,8 +268,8 @@ class OrderEntryProtocol(HttpToolsProtocol):
             return False
         return self._read_headers(take, body_max)
 
-    def _cancel(self, _body: bytes, key: bytes | None, reply: Reply) -> None:
-        self.gateway.cancel_hot(self.url, key, reply)
+    def _cancel(self, _body: bytes, key: bytes | None, reply: Reply, own: str | None) -> None:
+        self.gateway.cancel_hot(self.url, key, reply, own)
 
     def _read_headers(self, take: Take, body_max: int) -> bool:
         host = key = None
@@ -275,6 +292,8 @@ class OrderEntryProtocol(HttpToolsProtocol):
             if self.gateway.doorkeeper.problem(host, None) is not None:
                 return False
             self.known_host = host
+        if self.access is not None and signed_of(self.headers) is None:
+            return False  # tickets, and what is signed wrongly, are looked at the ASGI way
         self.hot = (take, key)
         self.hot_parts = []
         return True
@@ -292,7 +311,39 @@ class OrderEntryProtocol(HttpToolsProtocol):
             return
         take, key = self.hot
         self.hot = None
-        take(b"".join(self.hot_parts), key, self._new_slot().reply)
+        body = b"".join(self.hot_parts)
+        slot = self._new_slot()
+        own = None
+        if self.access is not None:
+            try:
+                own = self._speaker(self.access, body)
+            except AccessDenied as error:
+                slot.reply(denial_answer(error))
+                return
+            except Refused as error:
+                slot.reply(problem_answer(error.problem))
+                return
+        take(body, key, slot.reply, own)
+
+    def _speaker(self, access: Access, body: bytes) -> str | None:
+        """The account of the key that signed a hot request; None for the operator.
+
+        Raises:
+            AccessDenied: it is not let in.
+            Refused: forbidden; the key may not trade.
+        """
+        principal = authenticate(
+            access,
+            method=self.parser.get_method(),
+            target=self.url,
+            headers=self.headers,
+            body=body,
+            peer=self.peer,
+        )
+        require(principal, Permission.TRADE)
+        if self.url in _BATCHES:
+            access.charge(principal, operations_in(body))
+        return principal.account
 
     # Answers
 

@@ -9,9 +9,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 from litestar import Request, Response
 
+from tradepit.access.principals import Principal
+from tradepit.gateway.authentication import PRINCIPAL
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, refused
 from tradepit.gateway.replies import Answer
+from tradepit.gateway.wire_http import answer_headers
 
 Shape = TypeVar("Shape")
 AnyRequest = Request[Any, Any, Any]
@@ -24,14 +27,9 @@ NUMBER_MAX: Final = 2**63 - 1
 
 def answer_response(answer: Answer) -> Response[bytes]:
     """The ASGI response of an answer; the hot path writes the same status, headers and body."""
-    headers: dict[str, str] = {}
-    if answer.sequence:
-        headers["x-sequence"] = str(answer.sequence)
-    if answer.is_replay:
-        headers["idempotent-replayed"] = "true"
-    if answer.retry_after:
-        headers["retry-after"] = str(answer.retry_after)
-    kind = "application/json" if answer.status < 400 else "application/problem+json"
+    pairs = [(name.decode(), value.decode()) for name, value in answer_headers(answer)]
+    headers = dict(pairs)
+    kind = headers.pop("content-type")
     return Response(answer.body, status_code=answer.status, headers=headers, media_type=kind)
 
 
@@ -78,6 +76,18 @@ def decode(body: bytes, shape: type[Shape]) -> Shape:
         return msgspec.json.decode(body, type=shape)
     except UNDECODABLE as error:
         raise Refused(decoding_problem(error)) from None
+
+
+def speaker(request: AnyRequest) -> Principal | None:
+    """Who speaks in key mode; None in open mode."""
+    found: Principal | None = request.scope.get(PRINCIPAL)  # type: ignore[assignment]
+    return found
+
+
+def own_account(request: AnyRequest) -> str | None:
+    """The account of the request's key; None in open mode and for the operator."""
+    principal = speaker(request)
+    return None if principal is None else principal.account
 
 
 def idempotency_key(request: AnyRequest) -> bytes | None:

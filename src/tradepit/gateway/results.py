@@ -140,6 +140,39 @@ class Balance(Struct):
     credit: DecimalText | UnsetType = UNSET
 
 
+class KeyFacts(Struct):
+    """A key, without its secret."""
+
+    id: str
+    account: Annotated[str | None, Meta(description="null: the operator's")]
+    permission: Literal["read", "trade", "admin"]
+    label: str
+    created_at: TimeText
+    revoked_at: TimeText | None
+
+
+class CreatedKey(KeyFacts, kw_only=True):
+    """A key just made; its secret is shown this once."""
+
+    api_key: str
+    api_secret: str
+
+
+class Nothing(Struct):
+    """An empty object."""
+
+
+class SessionFacts(Struct):
+    """Who the caller is; the ticket is shown when it is made."""
+
+    id: Annotated[str | None, Meta(description="of the session; null for a signed request")]
+    key: str
+    account: str | None
+    permission: Literal["read", "trade", "admin"]
+    expires_in: Annotated[int, Meta(description="seconds")] | UnsetType = UNSET
+    ticket: str | UnsetType = UNSET
+
+
 class Account(Struct):
     """An account with its money."""
 
@@ -151,6 +184,10 @@ class Account(Struct):
     open_orders_max: Annotated[int, Meta(description="0 = no limit")]
     balances: list[Balance]
     as_of: AsOf
+    api_key: (
+        Annotated[str, Meta(description="in key mode, when the account is opened")] | UnsetType
+    ) = UNSET
+    api_secret: Annotated[str, Meta(description="shown this once")] | UnsetType = UNSET
 
 
 class Position(Struct):

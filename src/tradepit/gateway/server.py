@@ -13,10 +13,12 @@ from typing import Any, Final, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from tradepit.access.access import Access
 from tradepit.gateway.access import require_loopback
-from tradepit.gateway.app import GATEWAY, Door, build_app
+from tradepit.gateway.app import Door, build_app
 from tradepit.gateway.config import GatewayConfig
-from tradepit.gateway.gateway import SWEEP_SECONDS, Gateway
+from tradepit.gateway.gateway import GATEWAY, SWEEP_SECONDS, Gateway
+from tradepit.gateway.key_door import KeyDoor
 from tradepit.gateway.listener import Listener
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.protocol import OrderEntryProtocol
@@ -61,14 +63,17 @@ class GatewayServer:
     async def start(self) -> None:
         """Take connections."""
         loop = asyncio.get_running_loop()
+        access = self.gateway.access
+        keyed = self.app if access is None else KeyDoor(self.app, access, self.gateway.config)
         config = Config(
-            Door(self.app, self.gateway.doorkeeper),
+            Door(cast(Any, keyed), self.gateway.doorkeeper),
             http=cast(Any, type("Protocol", (OrderEntryProtocol,), {"gateway": self.gateway})),
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             date_header=False,
+            proxy_headers=False,  # who is believed is `access.proxies`
             server_header=False,
         )
         config.load()
@@ -112,6 +117,8 @@ class GatewayServer:
             await asyncio.sleep(SWEEP_SECONDS)
             now_s = self.gateway.clock_s = time.monotonic()
             self.gateway.sockets.sweep(now_s)
+            if self.gateway.access is not None:
+                self.gateway.access.sweep()
             connections = list(self._state.connections)
             for start in range(0, len(connections), SWEEP_CHUNK):
                 for connection in connections[start : start + SWEEP_CHUNK]:
@@ -141,10 +148,12 @@ async def start_server(
     port: int,
     history: SqlHistory | None = None,
     is_guest: bool = False,
+    access: Access | None = None,
 ) -> GatewayServer:
     """Serve a node, and return once connections are taken.
 
     Args:
+        access: keys; None for open mode, which only loopback addresses have.
         history: the SQL read models, for what the node no longer remembers.
         is_guest: the process belongs to somebody else: leave its garbage collector alone.
 
@@ -152,9 +161,10 @@ async def start_server(
         OpenAccessRefused: the address is no loopback one.
         OSError: the port is taken or not ours to bind.
     """
-    require_loopback(host)
+    if access is None:
+        require_loopback(host)
     raise_file_limit(config.connections_max + FILES_SPARE)
-    server = GatewayServer(Gateway(node, config, history), bind(host, port))
+    server = GatewayServer(Gateway(node, config, history, access), bind(host, port))
     await server.start()
     if not is_guest:
         tune_garbage_collector()

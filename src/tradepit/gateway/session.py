@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
+from tradepit.access.access import AccessDenied
+from tradepit.access.principals import Permission, Principal
 from tradepit.gateway.answers import json_text
+from tradepit.gateway.authentication import confine, denial, require
 from tradepit.gateway.channels import Name, text_frame
 from tradepit.gateway.desk import result_json
 from tradepit.gateway.fields import check_key, visible
@@ -57,6 +60,8 @@ class Session(WSListener):
     def __init__(self, sockets: Sockets) -> None:
         super().__init__()
         self._sockets = sockets
+        self.principal: Principal | None = None
+        """Who speaks in key mode; None in open mode."""
         self._wire: asyncio.Transport | None = None
         self._socket: WSTransport | None = None
         self._parts: list[bytes] = []
@@ -163,6 +168,12 @@ class Session(WSListener):
 
     def on_message(self, payload: bytes) -> None:
         """One whole message from the client."""
+        if self.principal is not None:
+            try:
+                self._admit(self.principal)
+            except Refused as error:
+                self._refuse(id_in(payload), "", error.problem)
+                return
         if self._take_plain(payload):
             return
         try:
@@ -190,7 +201,25 @@ class Session(WSListener):
         config = desk.config
         if not config.hot_path or self.in_flight >= config.socket_in_flight_max:
             return False
-        return desk.ordinary.take_message(payload, self._new_reply)
+        principal = self.principal
+        if principal is None:
+            return desk.ordinary.take_message(payload, self._new_reply)
+        if principal.permission < Permission.TRADE:
+            return False
+        return desk.ordinary.take_message(payload, self._new_reply, principal.account)
+
+    def _admit(self, principal: Principal) -> None:
+        """Count a message; raises `Refused` rate_limited."""
+        access = self._sockets.access
+        if access is not None:
+            try:
+                access.charge(principal)
+            except AccessDenied as error:
+                raise denial(error) from None
+
+    def _own(self, client_id: str | None) -> str | None:
+        """The account that a message is about; raises `Refused` forbidden."""
+        return confine(client_id, None if self.principal is None else self.principal.account)
 
     def _new_reply(self, id_text: bytes) -> Reply:
         self.in_flight += 1
@@ -204,6 +233,8 @@ class Session(WSListener):
         desk = self._sockets.desk
         if self.in_flight >= desk.config.socket_in_flight_max:
             raise refused("too_many_requests")
+        require(self.principal, Permission.TRADE)
+        message.client_id = self._own(message.client_id)
         key_text = message.idempotency_key
         key = None if key_text is None else check_key(visible(key_text, "idempotency_key"))
         draft = desk.operation_draft(message, key)
@@ -214,13 +245,14 @@ class Session(WSListener):
         channel = message.channel
         if channel is None:
             raise refused("invalid_field", "channel is missing", field="channel")
+        client_id = self._own(message.client_id)
         if message.op == "unsubscribe":
-            for name in self._sockets.names(self, channel, message.client_id):
+            for name in self._sockets.names(self, channel, client_id):
                 self._sockets.unsubscribe(self, name)
             if channel.endswith(":*"):
                 self.star_kinds.discard(channel[:-2])
         else:
-            for name in self._sockets.names(self, channel, message.client_id):
+            for name in self._sockets.names(self, channel, client_id):
                 self._sockets.subscribe(self, name, message.since)
         if message.id is not msgspec.UNSET:
             text = f',"op":"{message.op}","channel":{json_text(channel)},"status":200}}'
@@ -235,6 +267,14 @@ def own_id(message: SocketMessage) -> bytes:
     json = bytes(message.id)
     json.decode()
     return json
+
+
+def id_in(payload: bytes) -> bytes:
+    """The JSON of the id of a message that is not read further; null when it has none."""
+    try:
+        return own_id(decode_socket_message(payload))
+    except UNDECODABLE:
+        return b"null"
 
 
 class TradesSession(Session):

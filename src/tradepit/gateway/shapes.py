@@ -132,6 +132,26 @@ class Limits(Struct):
     valid_until: TimeText | None = None
 
 
+class CreateKey(Struct):
+    """A new key."""
+
+    permission: Annotated[
+        str | None, Meta(description="read, trade or admin; each includes those before it")
+    ] = None
+    label: Annotated[str, Meta(description="what it is for, up to 64 characters")] = ""
+
+
+class OpenSession(Struct):
+    """A ticket for streams and the page."""
+
+    permission: Annotated[
+        str | None, Meta(description="at most the key's, which is the default")
+    ] = None
+    cookie: Annotated[
+        bool, Meta(description="also set the cookie tradepit_ticket, for the page")
+    ] = False
+
+
 class DefineInstrument(Struct):
     """A new instrument. Assets that do not exist yet are defined with it."""
 

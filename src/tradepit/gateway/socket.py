@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 from picows import WSAutoPingStrategy
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
+from tradepit.access.access import Access
+from tradepit.access.principals import Principal
 from tradepit.domain.wire import EventKind
 from tradepit.gateway.channels import Channels, Name
 from tradepit.gateway.desk import Desk
 from tradepit.gateway.fields import visible
-from tradepit.gateway.problems import Problem, Refused, problem_of, refused
-from tradepit.gateway.replies import problem_answer
+from tradepit.gateway.problems import Refused, problem_of, refused
+from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.session import Session, TradesSession
 from tradepit.gateway.wire_http import answer_bytes
 
@@ -26,6 +28,9 @@ FLUSH_SECONDS: Final = 0.005
 
 PING_SECONDS: Final = 20.0
 GOING_AWAY: Final = 1001
+ENDED: Final = 4001
+"""The key is revoked, or the ticket's session is over."""
+
 HANDSHAKE_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 5.0
 """A closed consumer that does not take its close frame in this time is cut."""
@@ -42,8 +47,9 @@ _logger.setLevel(logging.WARNING)
 class Sockets:
     """All open WebSockets of the node."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, access: Access | None = None) -> None:
         self.desk = desk
+        self.access = access
         self.channels = Channels(desk.market, desk.config.feed_window, self._schedule_flush)
         self.slow_count = 0
         self.now_s = time.monotonic()
@@ -62,21 +68,23 @@ class Sockets:
         url: bytes,
         headers: list[tuple[bytes, bytes]],
         rest: bytes,
-        problem: Problem | None,
+        refusal: Answer | None,
+        principal: Principal | None,
     ) -> None:
-        """Make a WebSocket of a connection whose HTTP request asked for one."""
+        """Make a WebSocket of a connection whose HTTP request asked for one, or send a refusal."""
         path, _, query = url.decode("latin-1").partition("?")
         session: Session | None = None
-        if problem is None:
+        if refusal is None:
             try:
                 session = self._session(path, query)
             except Refused as error:
-                problem = error.problem
+                refusal = problem_answer(error.problem)
         if session is None:
-            message = answer_bytes(problem_answer(problem or problem_of("not_found")))
+            message = answer_bytes(refusal or problem_answer(problem_of("not_found")))
             transport.write(message.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
             transport.close()
             return
+        session.principal = principal
         protocol = new_protocol(session, self.desk.config.socket_message_max)
         protocol.connection_made(transport)
         transport.set_protocol(protocol)
@@ -209,6 +217,12 @@ class Sockets:
             if session.closing_since and now_s - session.closing_since > CLOSE_SECONDS:
                 session.cut()
         self.channels.sweep(now_s)
+
+    def end(self, is_valid: Callable[[Principal], bool]) -> None:
+        """Close the sockets of those who would not be let in any more."""
+        for session in list(self._sessions):
+            if session.principal is not None and not is_valid(session.principal):
+                session.close(ENDED, "the key or its session has ended")
 
     def close_all(self) -> None:
         """The node stops."""

@@ -15,6 +15,9 @@ _OK_HEAD: Final = (
 )
 _JSON: Final = b"application/json"
 
+CHALLENGE: Final = b'Tradepit-HMAC-SHA256 headers="X-Key X-Timestamp X-Nonce X-Signature"'
+"""What a 401 names, as HTTP asks."""
+
 
 def answer_bytes(answer: Answer) -> bytes:
     """The whole HTTP message of an answer."""
@@ -34,6 +37,8 @@ def answer_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
         headers.append((b"x-sequence", b"%d" % answer.sequence))
     if answer.is_replay:
         headers.append((b"idempotent-replayed", b"true"))
+    if answer.status == 401:
+        headers.append((b"www-authenticate", CHALLENGE))
     if answer.retry_after:
         headers.append((b"retry-after", b"%d" % answer.retry_after))
     return headers

@@ -25,7 +25,7 @@ def test_every_reject_reason_is_a_code_with_its_status() -> None:
 
 
 def test_statuses_are_those_of_the_contract() -> None:
-    known = {400, 403, 404, 405, 409, 413, 415, 422, 426, 429, 431, 500, 503}
+    known = {400, 401, 403, 404, 405, 409, 413, 415, 422, 426, 429, 431, 500, 503}
     assert {meaning.status for meaning in CODES.values()} <= known
 
 
