@@ -4,6 +4,7 @@
 - `streams`: `AsyncStream`, channels that outlive connections; `sync_streams`: `Stream`, the same
   for code that blocks; `following`: how they tell gaps and doubles
 - `calls`: the requests of both, and the reading of their answers; `retries`: when to repeat them
+- `signing`: signed requests, for a node in key mode
 - `models`: what the API takes and answers, as typed records
 - `contracts`: trades of elsewhere and summaries, the trade store's part of all that
 - `errors`: what goes wrong, as exceptions that carry the problem document
@@ -11,7 +12,7 @@
 
 from tradepit.client.async_client import AsyncClient
 from tradepit.client.contracts import ContractSummary, Ingested, TradeLine
-from tradepit.client.errors import ApiError, ClientError, NodeUnreachable, Rejected
+from tradepit.client.errors import ApiError, ClientError, ClockSkew, NodeUnreachable, Rejected
 from tradepit.client.following import Message
 from tradepit.client.models import (
     Cancel,
@@ -34,6 +35,7 @@ __all__ = [
     "Cancel",
     "Client",
     "ClientError",
+    "ClockSkew",
     "ContractSummary",
     "Ingested",
     "MassCancel",

@@ -43,6 +43,7 @@ from tradepit.client.models import (
     Trade,
 )
 from tradepit.client.retries import RECONNECTS, RetryPolicy, pause_before_retry
+from tradepit.client.signing import Signing, credentials_of
 from tradepit.client.streams import AsyncStream
 
 T = TypeVar("T")
@@ -61,6 +62,8 @@ class AsyncClient:
         self,
         url: str = "http://127.0.0.1:8080",
         *,
+        key: str | None = None,
+        secret: str | None = None,
         retries: RetryPolicy | None = None,
         timeout_s: float = 10.0,
         reconnects: RetryPolicy | None = None,
@@ -68,16 +71,19 @@ class AsyncClient:
     ) -> None:
         """
         Args:
+            key: with its `secret`, for a node in key mode: requests are signed.
             retries: of one call. reconnects: of a stream, after each loss of its connection.
         """
         self._retries = retries or RetryPolicy()
         self._reconnects = reconnects or RECONNECTS
         self._url = url
+        self._credentials = credentials_of(key, secret)
         self._http = httpx.AsyncClient(
             base_url=url,
             timeout=timeout_s,
             transport=transport,
             trust_env=False,
+            auth=None if self._credentials is None else Signing(self._credentials),
             # Reading certificates takes longer than a market: only where there are some.
             verify=not url.startswith("http://"),
         )
@@ -311,7 +317,13 @@ class AsyncClient:
 
         Use it with `async with`, and iterate over its messages. See `AsyncStream`.
         """
-        return AsyncStream(self._url, channels, client_id=client_id, reconnects=self._reconnects)
+        return AsyncStream(
+            self._url,
+            channels,
+            client_id=client_id,
+            reconnects=self._reconnects,
+            credentials=self._credentials,
+        )
 
     async def ingest_trades(self, lines: Iterable[TradeLine]) -> Ingested:
         """Store trades of elsewhere; a line whose trade id was seen before changes nothing."""

@@ -67,6 +67,11 @@ class Forbidden(ApiError):
     """401, 403: no key, a bad key, or not allowed."""
 
 
+class ClockSkew(Forbidden):
+    """401: the clocks of this machine and of the node are too far apart; the text says how far.
+    Set the clock (NTP); signing again does not help."""
+
+
 class NotFound(ApiError):
     """404: unknown, or not yours."""
 
@@ -83,6 +88,7 @@ class Overloaded(ApiError):
     """429, 503: not now; `problem.outcome` says whether a write may have taken effect."""
 
 
+_BY_CODE: dict[str, type[ApiError]] = {"timestamp_outside_window": ClockSkew}
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: Malformed,
     401: Forbidden,
@@ -99,5 +105,5 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 
 def api_error(problem: Problem, *, retry_after_s: float | None = None) -> ApiError:
     """The exception of a problem document."""
-    kind = _BY_STATUS.get(problem.status, ApiError)
+    kind = _BY_CODE.get(problem.code) or _BY_STATUS.get(problem.status, ApiError)
     return kind(problem, retry_after_s=retry_after_s)

@@ -146,6 +146,9 @@ class Account(Struct, frozen=True):
     state: str | None = None
     open_orders: int = 0
     balances: tuple[Balance, ...] = ()
+    api_key: str | None = None
+    """In key mode, once: when the account is opened."""
+    api_secret: str | None = None
 
     def balance(self, asset: str) -> Balance:
         """What it has of an asset; nothing, when it never had any."""

@@ -8,11 +8,23 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, cast
 
-from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+import httpx
+import msgspec
+from picows import (
+    WSError,
+    WSFrame,
+    WSInvalidStatusError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
 
-from tradepit.client.errors import NodeUnreachable
+from tradepit.client.errors import ApiError, NodeUnreachable, api_error
 from tradepit.client.following import Follower, Message
+from tradepit.client.models import Problem
 from tradepit.client.retries import RECONNECTS, RetryPolicy
+from tradepit.client.signing import Credentials
 
 WAITING_MAX: Final = 10_000
 """Messages waiting for a slow reader; then the connection is not read until half are taken, and the
@@ -40,6 +52,7 @@ class AsyncStream:
         *,
         client_id: str | None = None,
         reconnects: RetryPolicy = RECONNECTS,
+        credentials: Credentials | None = None,
     ) -> None:
         """
         Args:
@@ -49,6 +62,7 @@ class AsyncStream:
         if not channels:
             raise ValueError("a stream follows at least one channel")
         self._url = "ws" + url.removeprefix("http").rstrip("/") + "/ws"
+        self._credentials = credentials
         self._follower = Follower(channels, client_id)
         self._policy = reconnects
         self._pauses: Iterator[float] = reconnects.pauses()
@@ -113,7 +127,15 @@ class AsyncStream:
             if self.connections:
                 await self._pause()
             try:
-                connection = await _Connection.open(self._url)
+                connection = await _Connection.open(self._url, self._credentials)
+            except WSInvalidStatusError as error:
+                refused = refusal_of(error)
+                if refused is not None:
+                    raise refused from error
+                self._failure = repr(error)
+                if not self.connections:
+                    await self._pause()
+                continue
             except (OSError, WSError, TimeoutError) as error:
                 self._failure = repr(error)
                 if not self.connections:
@@ -133,6 +155,15 @@ class AsyncStream:
         await asyncio.sleep(pause)
 
 
+def refusal_of(error: WSInvalidStatusError) -> ApiError | None:
+    """Why the node does not want this client at all; None when another attempt may help."""
+    try:
+        problem = msgspec.json.decode(error.raw_body or b"", type=Problem)
+    except msgspec.MsgspecError:
+        return None
+    return api_error(problem) if problem.status in (401, 403) else None
+
+
 class _Connection(WSListener):
     """One WebSocket and what came over it."""
 
@@ -144,8 +175,10 @@ class _Connection(WSListener):
         self._is_paused = False
 
     @staticmethod
-    async def open(url: str) -> _Connection:
-        """Connect."""
+    async def open(url: str, credentials: Credentials | None) -> _Connection:
+        """Connect, with a signature of this moment."""
+        target = httpx.URL(url).raw_path.decode("ascii")
+        headers = None if credentials is None else credentials.headers("GET", target)
         _, listener = await ws_connect(
             _Connection,
             url,
@@ -154,6 +187,7 @@ class _Connection(WSListener):
             auto_ping_reply_timeout=PING_SECONDS,
             websocket_handshake_timeout=HANDSHAKE_SECONDS,
             max_frame_size=FRAME_BYTES_MAX,
+            extra_headers=headers,
         )
         return cast(_Connection, listener)
 

@@ -43,6 +43,7 @@ from tradepit.client.models import (
     Trade,
 )
 from tradepit.client.retries import RECONNECTS, RetryPolicy, pause_before_retry
+from tradepit.client.signing import Signing, credentials_of
 from tradepit.client.sync_streams import Stream
 
 T = TypeVar("T")
@@ -61,6 +62,8 @@ class Client:
         self,
         url: str = "http://127.0.0.1:8080",
         *,
+        key: str | None = None,
+        secret: str | None = None,
         retries: RetryPolicy | None = None,
         timeout_s: float = 10.0,
         reconnects: RetryPolicy | None = None,
@@ -68,16 +71,19 @@ class Client:
     ) -> None:
         """
         Args:
+            key: with its `secret`, for a node in key mode: requests are signed.
             retries: of one call. reconnects: of a stream, after each loss of its connection.
         """
         self._retries = retries or RetryPolicy()
         self._reconnects = reconnects or RECONNECTS
         self._url = url
+        self._credentials = credentials_of(key, secret)
         self._http = httpx.Client(
             base_url=url,
             timeout=timeout_s,
             transport=transport,
             trust_env=False,
+            auth=None if self._credentials is None else Signing(self._credentials),
             # Reading certificates takes longer than a market: only where there are some.
             verify=not url.startswith("http://"),
         )
@@ -311,7 +317,13 @@ class Client:
 
         Use it with `with`, and iterate over its messages. See `Stream`.
         """
-        return Stream(self._url, channels, client_id=client_id, reconnects=self._reconnects)
+        return Stream(
+            self._url,
+            channels,
+            client_id=client_id,
+            reconnects=self._reconnects,
+            credentials=self._credentials,
+        )
 
     def ingest_trades(self, lines: Iterable[TradeLine]) -> Ingested:
         """Store trades of elsewhere; a line whose trade id was seen before changes nothing."""

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from tradepit.client.following import Message
 from tradepit.client.retries import RECONNECTS, RetryPolicy
+from tradepit.client.signing import Credentials
 from tradepit.client.streams import AsyncStream
 
 
@@ -23,8 +24,11 @@ class Stream:
         *,
         client_id: str | None = None,
         reconnects: RetryPolicy = RECONNECTS,
+        credentials: Credentials | None = None,
     ) -> None:
-        self._stream = AsyncStream(url, channels, client_id=client_id, reconnects=reconnects)
+        self._stream = AsyncStream(
+            url, channels, client_id=client_id, reconnects=reconnects, credentials=credentials
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
         self._coming: Future[Message | None] | None = None
