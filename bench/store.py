@@ -44,6 +44,12 @@ FILL_BATCHES: Final = 25
 """Of `LARGE` trades, before the queries are asked."""
 
 DURABLE: Final = {"max_connections": "200", "shared_buffers": "512MB"}
+SLOW_COMMITS: Final = DURABLE | {"commit_delay": "10000", "commit_siblings": "0"}
+"""Commits of 10 ms more, as with a replica that confirms each: what a writer waits for is then the
+commit of the one before, not the processor that all of this shares."""
+
+POSTGRESQL, SLOW, SQLITE = "postgresql", "postgresql, commits of 10 ms", "sqlite"
+BATCHES: Final = {POSTGRESQL: (SMALL, LARGE), SLOW: (SMALL,), SQLITE: (SMALL, LARGE)}
 MS_PER_SECOND: Final = 1e3
 
 
@@ -61,26 +67,29 @@ def databases() -> Iterator[dict[str, str]]:
     """An empty directory for SQLite files, and a durable PostgreSQL server."""
     (ROOT / "target").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "target") as name:
-        server = PostgresServer(DURABLE)
+        servers: dict[str, PostgresServer] = {}
         try:
-            yield _Urls(Path(name), server)
+            servers[POSTGRESQL] = PostgresServer(DURABLE)
+            servers[SLOW] = PostgresServer(SLOW_COMMITS)
+            yield _Urls(Path(name), servers)
         finally:
-            server.stop()
+            for server in servers.values():
+                server.stop()
 
 
 class _Urls(dict[str, str]):
     """A new, empty database each time one is asked for."""
 
-    def __init__(self, directory: Path, server: PostgresServer) -> None:
+    def __init__(self, directory: Path, servers: dict[str, PostgresServer]) -> None:
         super().__init__()
         self._directory = directory
-        self._server = server
+        self._servers = servers
         self._number = 0
 
     def __missing__(self, kind: str) -> str:
         self._number += 1
-        if kind == "postgresql":
-            return self._server.database()
+        if kind in self._servers:
+            return self._servers[kind].database()
         return f"sqlite:///{self._directory / f'{self._number}.sqlite'}"
 
 
@@ -223,8 +232,8 @@ def run(rounds: int) -> Report:
     rows: list[dict[str, Cell]] = []
     rates: dict[tuple[str, int, int], float] = {}
     with databases() as urls:
-        for kind in ("postgresql", "sqlite"):
-            for batch in (SMALL, LARGE):
+        for kind, batches in BATCHES.items():
+            for batch in batches:
                 found: dict[int, list[Load]] = {shards: [] for shards in SHARDS}
                 for _ in range(rounds):
                     for shards in SHARDS:
@@ -232,7 +241,7 @@ def run(rounds: int) -> Report:
                 for shards, loads in found.items():
                     rates[kind, batch, shards] = median(load.trades_per_second for load in loads)
                     rows.append(_load_row(kind, batch, shards, loads))
-            for shards in SHARDS:
+            for shards in SHARDS if kind != SLOW else ():
                 for name, times in ask(urls[kind], shards=shards).items():
                     rows.append(
                         {
@@ -241,14 +250,17 @@ def run(rounds: int) -> Report:
                             "p99 ms": times[len(times) * 99 // 100],
                         }
                     )
-    gain = rates["postgresql", SMALL, 10] / rates["postgresql", SMALL, 1]
-    verdict = Verdict("10 shards beat 1 on PostgreSQL, small batches", f"{gain:.2f} x", gain > 1)
+    verdicts = []
+    for kind in (POSTGRESQL, SLOW):
+        gain = rates[kind, SMALL, 10] / rates[kind, SMALL, 1]
+        target = f"10 shards beat 1 on {kind}, by {SMALL}"
+        verdicts.append(Verdict(target, f"{gain:.2f} x", gain > 1))
     return Report(
         "store",
         f"Trade store: {WRITERS} writers with {CONNECTIONS} requests at once each; queries as "
         "the store timed them",
         rows,
-        [verdict],
+        verdicts,
         ["PostgreSQL with fsync and synchronous commit; SQLite with WAL, synchronous=NORMAL"],
     )
 
