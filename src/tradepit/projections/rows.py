@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -35,6 +36,7 @@ from tradepit.domain.wire import (
     Side,
 )
 from tradepit.engine.rows import InstrumentRow
+from tradepit.projections.store.market import MarketTrade
 from tradepit.projections.tables import CLEARING, FEES, OUTSIDE
 
 Ints = NDArray[np.int64]
@@ -104,6 +106,8 @@ class Rows:
     endings: list[Ending] = field(default_factory=list)
     """Orders that ended and that the replica no longer remembers."""
     trades: list[Row] = field(default_factory=list)
+    market_trades: list[MarketTrade] = field(default_factory=list)
+    """The same trades, as the trade store takes them."""
     fills: list[Row] = field(default_factory=list)
     ledger_lines: list[Row] = field(default_factory=list)
     balances: list[Row] = field(default_factory=list)
@@ -117,6 +121,8 @@ class Unit(NamedTuple):
     quote_asset: int
     lot: int
     value: int
+    tick_size: Decimal
+    lot_size: Decimal
 
 
 class RowMaker:
@@ -127,8 +133,10 @@ class RowMaker:
         self._versions: dict[int, int] = {}
         self._units: dict[tuple[int, int], Unit] = {}
         self._scales = {asset: scale for asset, _, scale in replica.assets()}
+        self._symbols: dict[int, str] = {}
         for row in map(InstrumentRow._make, replica.instruments()):
             self._versions[row.instrument] = row.definition_version
+            self._symbols[row.instrument] = row.symbol
             self._learn_unit(row)
 
     def apply(self, frames: bytes) -> Rows:
@@ -164,6 +172,8 @@ class RowMaker:
             defined.quote_asset,
             _whole(defined.lot_mantissa, base - defined.lot_exponent),
             _whole(defined.tick_mantissa * defined.lot_mantissa, exponent),
+            Decimal(defined.tick_mantissa).scaleb(-defined.tick_exponent),
+            Decimal(defined.lot_mantissa).scaleb(-defined.lot_exponent),
         )
 
     def _add_definitions(
@@ -182,6 +192,7 @@ class RowMaker:
             )
             for row in map(InstrumentRow._make, self.replica.instruments())
         ]
+        self._symbols = {instrument: symbol for instrument, symbol, *_ in rows.instruments}
         for index in np.flatnonzero(kinds == EventKind.INSTRUMENT_DEFINED).tolist():
             defined = InstrumentDefined(
                 *INSTRUMENT_DEFINED.unpack_from(applied.events, index * RECORD_BYTES)
@@ -229,6 +240,10 @@ class RowMaker:
             trades["taker_fee"],
         ]
         rows.trades = _tuples(columns)
+        rows.market_trades = [
+            self._market_trade(*values)
+            for values in zip(*(column.tolist() for column in columns[:7]), strict=True)
+        ]
         for account, order, is_maker in (
             ("maker_account", "maker_order_id", True),
             ("account", "taker_order_id", False),
@@ -238,6 +253,23 @@ class RowMaker:
                 [trades[account], trades["trade_id"], sides, trades[order], trades["instrument"]]
             )
         rows.ledger_lines += _trade_lines(trades, moments, versions, self._units)
+
+    def _market_trade(
+        self,
+        trade_id: int,
+        _sequence: int,
+        time_ns: int,
+        instrument: int,
+        version: int,
+        price: int,
+        quantity: int,
+    ) -> MarketTrade:
+        """The trade in decimals, for the trade store."""
+        unit = self._units[instrument, version]
+        symbol = self._symbols[instrument]
+        return MarketTrade(
+            trade_id, symbol, price * unit.tick_size, quantity * unit.lot_size, time_ns
+        )
 
     def _add_accounts(self, rows: Rows, events: Records, applied: Applied, kinds: Records) -> None:
         opened = np.frombuffer(applied.events, ACCOUNT_OPENED_DTYPE)[
@@ -364,7 +396,7 @@ def _trade_lines(
     factors = np.zeros((4, count), np.int64)
     for instrument, version in np.unique(np.stack([instruments, versions]), axis=1).T.tolist():
         mask = (instruments == instrument) & (versions == version)
-        factors[:, mask] = np.array([units[instrument, version]], np.int64).T
+        factors[:, mask] = np.array([units[instrument, version][:4]], np.int64).T
     base, quote, lot, unit_value = factors
     # Within the bounds that the engine checked for each order.
     sign = np.where(trades["side"] == Side.BUY, 1, -1)

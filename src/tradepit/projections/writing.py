@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tradepit.projections.candles import CandleRows
 from tradepit.projections.database import Database
 from tradepit.projections.rows import Ending, Row, Rows
+from tradepit.projections.store.market import add_market_trades, clear_market_trades
 from tradepit.projections.tables import (
     PROJECTED,
     Wide,
@@ -76,6 +77,7 @@ async def clear(database: Database) -> None:
     async with database.writing() as connection:
         for table in (*PROJECTED, projection):
             await connection.execute(delete(table))
+        await clear_market_trades(connection)
 
 
 class Writer:
@@ -116,6 +118,7 @@ class Writer:
             ):
                 if given:
                     await bulk.append(connection, table, given)
+            await add_market_trades(connection, rows.market_trades)
             if rows.endings:
                 await _end(connection, rows.endings)
 

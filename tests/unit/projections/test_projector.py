@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +23,11 @@ from tradepit.projections import writing
 from tradepit.projections.candles import STORED_SECONDS
 from tradepit.projections.database import Database
 from tradepit.projections.projector import ProjectionRefused, Projector, project
+from tradepit.projections.store.recording import Batch
+from tradepit.projections.store.tables import store_trades
+from tradepit.projections.store.trade_store import TradeStore
+from tradepit.projections.store.trades import Trade
+from tradepit.projections.store.verification import verify
 from tradepit.projections.tables import (
     accounts,
     balances,
@@ -199,6 +205,44 @@ async def expect_candles(database: Database, world: World) -> None:
         for row in await rows_of(database, candles)
     }
     assert found == expected
+
+
+def test_market_trades_reach_the_store_beside_those_that_were_brought(
+    database_url: str, tmp_path: Path
+) -> None:
+    world = World(tmp_path / "data", seed=12, commands=1_200)
+    world.grow()
+    brought = Trade("A.COM", Decimal("32.5"), Decimal(7), 1, "mine")
+
+    async def work(database: Database) -> None:
+        store = TradeStore(database, shards=3)
+        await store.ingest(Batch.of([brought]))
+        for _ in range(2):
+            await catch_up(world.directory, database, FORGETFUL)
+            await expect_store(database)
+            await clear(database)
+        stored = await rows_of(database, store_trades)
+        assert [(row.source, row.ticker, row.trade_id) for row in stored] == [
+            ("ingest", "A.COM", "mine")
+        ]
+
+    async def expect_store(database: Database) -> None:
+        rows = await rows_of(database, store_trades)
+        market = {int(row.trade_id): row for row in rows if row.source == "market"}
+        assert len(market) == len(world.fold.trades) > 100
+        assert len(rows) == len(market) + 1
+        for trade_id, _, time_ns, number, price, quantity, *_ in world.fold.trades:
+            instrument = world.market.instruments[number]
+            tick = Decimal(instrument.tick_mantissa).scaleb(-instrument.tick_exponent)
+            lot = Decimal(instrument.lot_mantissa).scaleb(-instrument.lot_exponent)
+            row = market[trade_id]
+            assert (row.ticker, row.time_ns) == (instrument.symbol, time_ns)
+            assert (Decimal(row.price), Decimal(row.volume)) == (price * tick, quantity * lot)
+        verdict = await verify(database)
+        assert not verdict.differences
+        assert verdict.trades == len(rows)
+
+    with_database(database_url, work)
 
 
 def test_a_projector_that_stops_anywhere_goes_on_exactly(database_url: str, tmp_path: Path) -> None:
