@@ -107,6 +107,51 @@ def test_orders_read_from_sql_as_they_were_told_by_the_node(trader: Trader) -> N
     assert refused.json() == missing.json()
 
 
+def test_a_repeat_is_answered_as_at_first_long_after(trader: Trader) -> None:
+    """Keys outlive what the node remembers of their orders."""
+    rng = Random(5)
+    sent: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    for number in range(110):
+        price = None if rng.random() < 0.15 else f"{rng.randrange(9_990, 10_010) / 100:.2f}"
+        order: dict[str, Any] = {"key": f"again-{number}"}
+        if price is not None:
+            order["time_in_force"] = rng.choice(["gtc", "gtc", "ioc", "fok"])
+        account, side = rng.choice([trader.alice, trader.bob]), rng.choice(["buy", "sell"])
+        order |= {"client_id": account, "side": side, "price": price}
+        order["quantity"] = f"{rng.randrange(1, 40) / 10_000:.4f}"
+        answer = trader.place(**order)
+        assert answer.status_code == 201
+        sent.append((order, answer.json()))
+    statuses = set()
+    for order, original in sent:
+        again = trader.place(**order)
+        assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+        assert again.json() == original
+        statuses.add((original["status"], original["time_in_force"]))
+    assert len(statuses) >= 6
+    first = sent[0][1]
+    for _, original in sent[:30]:
+        now = trader.http.get(f"/orders/{original['id']}").json()
+        cancel = trader.http.delete(f"/orders/{original['id']}")
+        if now["status"] in ("new", "partially_filled"):
+            assert cancel.status_code == 200
+        else:
+            assert (cancel.status_code, cancel.json()["code"]) == (422, "order_closed")
+    stranger = {trader.alice: trader.bob, trader.bob: trader.alice}[first["client_id"]]
+    refused = trader.http.delete(f"/orders/{first['id']}", params={"client_id": stranger})
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown_order")
+
+
+def test_a_cancel_repeats_its_answer_long_after(trader: Trader) -> None:
+    placed = trader.place(trader.alice, "buy", "50", "0.0100").json()
+    path, headers = f"/orders/{placed['id']}", {"Idempotency-Key": "cancel-once"}
+    cancelled = trader.http.delete(path, headers=headers)
+    assert cancelled.json()["status"] == "cancelled"
+    trade_a_while(trader, REMEMBERED + 20)
+    again = trader.http.delete(path, headers=headers)
+    assert (again.status_code, again.json()) == (200, cancelled.json())
+
+
 def test_an_order_is_found_by_its_own_name_for_ever(trader: Trader) -> None:
     told = trade_a_while(trader, 120)
     named = [order for order in told.values() if order["client_order_id"]]

@@ -13,7 +13,7 @@ from tradepit.gateway.drafts import Draft, Market
 from tradepit.gateway.fields import SIDES, choose, order_number, time_field, visible
 from tradepit.gateway.problems import Problem, problem_of, refused
 from tradepit.gateway.rejects import Reject
-from tradepit.gateway.replies import Answer
+from tradepit.gateway.replies import Answer, Memory, Recall
 from tradepit.gateway.shapes import AmendOrder
 
 _UNKNOWN_ORDER: Final = int(RejectReason.UNKNOWN_ORDER)
@@ -25,6 +25,7 @@ class OrderDraft(Draft):
     """A write about one existing order: what the caller may not see does not exist."""
 
     __slots__ = ("client_id", "key", "order_id")
+    cancels = False
 
     def __init__(
         self, market: Market, order_id: str | int, client_id: str | None, key: bytes | None
@@ -51,9 +52,18 @@ class OrderDraft(Draft):
 
     def _order_answer(self, sequence: int) -> Answer:
         body = self.market.renderer.order_at(self.order_id, sequence)
-        if body is None:
-            body = b'{"id":"%d","order_id":"%d","status":null}' % (self.order_id, self.order_id)
-        return Answer(200, body, sequence)
+        if body is not None:
+            return Answer(200, body, sequence)
+        body = b'{"id":"%d","order_id":"%d","status":null}' % (self.order_id, self.order_id)
+        recall = Recall(self.order_id, self.account, Memory.CANCELLED) if self.cancels else None
+        return Answer(200, body, sequence, recall=recall)
+
+    def _rejected(self, events: bytes, position: int, sequence: int) -> Answer:
+        answer = super()._rejected(events, position, sequence)
+        if answer.status == 404 and self.order_id < self.market.replica.history_floor()[0]:
+            recall = Recall(self.order_id, self.account, Memory.CLOSED)
+            return answer._replace(recall=recall)
+        return answer
 
     def _replayed(self, order_id: int, sequence: int, result: int) -> Answer:
         return self._order_answer(sequence)
@@ -66,6 +76,7 @@ class CancelDraft(OrderDraft):
     """The cancel of one order."""
 
     __slots__ = ()
+    cancels = True
 
     def __init__(
         self,

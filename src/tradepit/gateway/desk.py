@@ -61,6 +61,8 @@ class Desk:
         self.refused_count = 0
         self.failed_count = 0
         self.ordinary = OrdinaryOrders(self)
+        self.remember: Callable[[Answer, Reply], None] | None = None
+        """Replies with an answer that the history may complete; None without a history."""
 
     def place(
         self,
@@ -310,7 +312,10 @@ class _Single:
         self.desk.answered_count += 1
         if self.began:
             self.desk.latency.add((time.perf_counter() - self.began) * 1e6)
-        self.reply(answer)
+        if answer.recall is not None and self.desk.remember is not None:
+            self.desk.remember(answer, self.reply)
+        else:
+            self.reply(answer)
 
     def _again(self) -> None:
         self.attempts += 1

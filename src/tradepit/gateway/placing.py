@@ -31,7 +31,7 @@ from tradepit.gateway.fields import (
 )
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.problems import refused
-from tradepit.gateway.replies import Answer, problem_code
+from tradepit.gateway.replies import Answer, Memory, Recall, problem_code
 from tradepit.gateway.shapes import PlaceOrder
 
 _ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
@@ -211,8 +211,11 @@ class PlaceDraft(Draft):
             status = OrderStatus(row[8]).name.lower() if row else "unknown"
             text = f'{{"order_id":"{order_id}","status":"{status}"}}'
             return Answer(202, text.encode(), sequence)
-        body = self.market.renderer.order_at(order_id, sequence) or self._forgotten(order_id)
-        return Answer(201, body, sequence)
+        body = self.market.renderer.order_at(order_id, sequence)
+        if body is not None:
+            return Answer(201, body, sequence)
+        recall = Recall(order_id, 0, Memory.PLACED)
+        return Answer(201, self._forgotten(order_id), sequence, recall=recall)
 
     def _replayed(self, order_id: int, sequence: int, result: int) -> Answer:
         return self._order_answer(order_id, sequence)

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import NamedTuple
 
 import msgspec
 
 from tradepit.gateway.problems import Problem, encode_problem
 from tradepit.gateway.rejects import RETRY_AFTER_S
+
+
+class Memory(Enum):
+    """What an answer would have said, had the node not forgotten the order."""
+
+    PLACED = auto()
+    """How the order stood right after it was placed."""
+    CANCELLED = auto()
+    """How it stood when it was cancelled."""
+    CLOSED = auto()
+    """That it is finished, and no unknown one."""
+
+
+class Recall(NamedTuple):
+    """Ask the history about an order before this is answered."""
+
+    order_id: int
+    account: int
+    """Who asks; 0 = the operator."""
+    memory: Memory
 
 
 class Answer(NamedTuple):
@@ -18,6 +39,8 @@ class Answer(NamedTuple):
     sequence: int = 0
     is_replay: bool = False
     retry_after: int = 0
+    recall: Recall | None = None
+    """What the history may know better; without one the answer stands."""
 
 
 def problem_answer(

@@ -22,6 +22,7 @@ from tradepit.gateway.key_door import KeyDoor
 from tradepit.gateway.listener import Listener
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.protocol import OrderEntryProtocol
+from tradepit.gateway.recall import Recaller
 from tradepit.projections.reads import SqlHistory
 
 BACKLOG: Final = 4096
@@ -164,7 +165,10 @@ async def start_server(
     if access is None:
         require_loopback(host)
     raise_file_limit(config.connections_max + FILES_SPARE)
-    server = GatewayServer(Gateway(node, config, history, access), bind(host, port))
+    gateway = Gateway(node, config, history, access)
+    if history is not None:
+        gateway.desk.remember = Recaller(node, history).complete
+    server = GatewayServer(gateway, bind(host, port))
     await server.start()
     if not is_guest:
         tune_garbage_collector()
