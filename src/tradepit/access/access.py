@@ -116,6 +116,11 @@ class Access:
         except RateExceeded as error:
             raise _too_many(error, "address") from None
 
+    def principal_of(self, key: bytes) -> Principal | None:
+        """Who a key would stand for, whoever shows it: nothing is proved yet."""
+        record = self.keys.find(key.decode("latin-1"))
+        return None if record is None else record.principal
+
     def authenticate(
         self,
         signed: Signed,

@@ -14,6 +14,7 @@ from tradepit.gateway.replies import Answer, problem_answer
 Headers = list[tuple[bytes, bytes]]
 
 SIGNED_HEADERS: Final = (b"x-key", b"x-timestamp", b"x-nonce", b"x-signature")
+_X: Final = (b"x-", b"X-")
 TICKET_HEADER: Final = b"x-ticket"
 TICKET_COOKIE: Final = b"tradepit_ticket"
 TICKET_PARAMETER: Final = "ticket"
@@ -36,6 +37,35 @@ def signed_of(headers: Headers) -> Signed | None:
     if len(found) < len(SIGNED_HEADERS):
         return None
     return Signed(*(found[name] for name in SIGNED_HEADERS))
+
+
+def part_signature(data: bytes) -> tuple[Signed, bytes, bytes] | None:
+    """Part the headers of a signature from a whole request that is written the usual way.
+
+    Returns:
+        The signature, the request's target, the request without those headers; None when it is
+        not plainly so.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    lines = data[:end].split(b"\r\n")
+    found: dict[bytes, bytes] = {}
+    kept = []
+    for line in lines:
+        if line[:2] in _X:
+            name, _, value = line.partition(b": ")
+            name = name.lower()
+            if name not in SIGNED_HEADERS or name in found:
+                return None
+            found[name] = value
+        else:
+            kept.append(line)
+    words = lines[0].split(b" ")
+    if len(found) < len(SIGNED_HEADERS) or len(words) != 3:
+        return None
+    signed = Signed(*(found[name] for name in SIGNED_HEADERS))
+    return signed, words[1], b"\r\n".join(kept) + data[end:]
 
 
 def authenticate(

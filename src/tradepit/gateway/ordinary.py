@@ -45,6 +45,9 @@ class Receiver(Protocol):
 Item = tuple[Receiver, Any, bytes, float]
 """An order on its way: its receiver, what was found in which bytes, when it was timed (0 = not)."""
 
+FoundRequest = tuple[bytes, str, int, int]
+"""Record, account, and where key and body begin."""
+
 MakeDraft = Callable[[Market, Any, bytes], PlaceDraft]
 
 
@@ -65,6 +68,14 @@ class OrdinaryOrders:
             return False
         self._take(found, data, receiver(), self._requests_done)
         return True
+
+    def find_request(self, data: bytes, host: bytes) -> FoundRequest | None:
+        """Look for an order in a whole HTTP request, and do nothing yet."""
+        return self._node.replica.plain_request(data, host)
+
+    def take_found(self, found: FoundRequest, data: bytes, receiver: Receiver) -> None:
+        """Take an order that `find_request` has found in these bytes."""
+        self._take(found, data, receiver, self._requests_done)
 
     def take_message(
         self, data: bytes, receiver: Callable[[bytes], Receiver], own: str | None = None
@@ -155,7 +166,7 @@ class OrdinaryOrders:
                 self._desk.tell(draft, receiver.reply, own)
 
 
-def request_draft(market: Market, found: tuple[bytes, str, int, int], data: bytes) -> PlaceDraft:
+def request_draft(market: Market, found: FoundRequest, data: bytes) -> PlaceDraft:
     """Read an HTTP request the long way."""
     _, _, key_start, body_start = found
     key = data[key_start : data.index(b"\r", key_start)] if key_start else None

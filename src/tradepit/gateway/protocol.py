@@ -32,6 +32,7 @@ from tradepit.gateway.authentication import (
     authenticate,
     denial_answer,
     operations_in,
+    part_signature,
     require,
     signed_of,
 )
@@ -156,9 +157,44 @@ class OrderEntryProtocol(HttpToolsProtocol):
             return False
         if self.pipeline or len(self.slots) >= SLOTS_MAX or self._is_asgi_busy():
             return False
-        if self.is_half_closed or self.access is not None:
+        if self.is_half_closed:
             return False
+        if self.access is not None:
+            return self._take_signed(self.access, data, self.known_host)
         return self.gateway.desk.ordinary.take_request(data, self.known_host, self._new_slot)
+
+    def _take_signed(self, access: Access, data: bytes, host: bytes) -> bool:
+        """The same in key mode. Only what its key may do is taken here, so that refusals of other
+        kinds have one home."""
+        parted = part_signature(data)
+        if parted is None:
+            return False
+        signed, target, rest = parted
+        ordinary = self.gateway.desk.ordinary
+        found = ordinary.find_request(rest, host)
+        if found is None:
+            return False
+        principal = access.principal_of(signed.key)
+        if principal is None or principal.permission < Permission.TRADE:
+            return False
+        if principal.account is not None and principal.account != found[1]:
+            return False
+        slot = self._new_slot()
+        try:
+            access.admit(self.peer)
+            access.authenticate(
+                signed,
+                method=b"POST",
+                path=target,
+                raw_query=b"",
+                body=rest[found[3] :],
+                address=self.peer,
+            )
+        except AccessDenied as error:
+            slot.reply(denial_answer(error))
+        else:
+            ordinary.take_found(found, rest, slot)
+        return True
 
     def _new_slot(self) -> _Slot:
         slot = _Slot(self)
