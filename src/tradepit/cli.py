@@ -97,6 +97,8 @@ def demo(
     loaded = _load(
         config, data_dir=data_dir if is_elsewhere else DEMO_DATA_DIR, host=host, port=port
     )
+    if loaded.access.mode == "keys":
+        raise _fail(ConfigError("the demonstration runs in open mode; use `tradepit run`"))
     _run(loaded, account=FIRST_ACCOUNT, flows=flows)
 
 

@@ -4,6 +4,7 @@ that are nowhere on the disk."""
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -142,3 +143,13 @@ def test_any_address_is_served_with_keys(tmp_path: Path) -> None:
         assert node.stop() == 0
     finally:
         node.kill()
+
+
+def test_the_demonstration_says_that_it_has_no_keys(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tradepit.cli", "demo", "--data-dir", str(tmp_path / "data")]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=os.environ | KEY_MODE
+    )
+    assert ended.returncode == 1
+    assert "open mode" in ended.stderr
+    assert not (tmp_path / "data").exists()

@@ -30,6 +30,9 @@ def gateway_source(gateway: Gateway) -> Source:
         yield Sample(
             "tradepit_slow_consumers", "Sockets closed with 4008.", gateway.sockets.slow_count, True
         )
+        if gateway.access is not None:
+            denied = gateway.access.failed_count
+            yield Sample("tradepit_denied", "Failed authentications.", denied, True)
         keys, oldest = replica.key_statistics()
         age = (replica.market_time_ns - oldest) / NS if oldest else 0.0
         yield Sample("tradepit_idempotency_keys", "Keys held.", keys)
