@@ -421,7 +421,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A peer that has said all it wants still gets the answers that are on their way."""
-        if self.request_since:
+        if self.request_since and not self.is_refused:
             self._refuse("malformed", "the request ended too early")
         self.is_half_closed = True
         return not self._is_idle()
