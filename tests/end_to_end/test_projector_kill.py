@@ -38,6 +38,7 @@ WITHOUT_LINES = "SELECT trade_id FROM trades EXCEPT SELECT trade_id FROM ledger_
 def kill_cycles(root: Path, url: str, cycles: int, seed: int) -> None:
     rng, history = random.Random(seed), History(seed)
     environment = {
+        "TRADEPIT_PROJECTIONS__ENABLED": "true",
         "TRADEPIT_DATABASE_URL": url,
         "TRADEPIT_JOURNAL__SEGMENT_BYTES": str(1 << 20),
         "TRADEPIT_JOURNAL__SNAPSHOT_EVERY_COMMANDS": "2500",
