@@ -47,6 +47,9 @@ MARKET = MarketDefinition(
     ],
 )
 
+START_SECONDS = 60.0
+"""A busy machine starts a node slowly."""
+
 _numbers = itertools.count(1)
 
 
@@ -76,7 +79,7 @@ class ServedMarket:
         self._thread = threading.Thread(target=self._run, args=(root, config), daemon=True)
         self._failure: BaseException | None = None
         self._thread.start()
-        assert self._started.wait(10), "the node did not start"
+        assert self._started.wait(START_SECONDS), "the node did not start"
         if self._failure is not None:
             raise self._failure
 
