@@ -1,6 +1,7 @@
 //! The door between Python and the engine: bytes in, bytes out, and read-only questions.
 
 mod replica;
+mod tuples;
 mod writer;
 
 use pyo3::buffer::PyBuffer;

@@ -1,5 +1,6 @@
 //! `Replica`: an engine and its bounded history, fed by frames.
 
+use crate::tuples::{order_tuple, trade_tuple};
 use crate::{Applied, EnginePanicked, FrameError, as_slice};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -9,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tradepit_core::answers;
 use tradepit_core::engine::{ApplyError, Engine};
 use tradepit_core::frame::Problem;
-use tradepit_core::history::{History, OrderView, TradeView};
+use tradepit_core::history::{History, OrderView};
 use tradepit_core::json::Renderer;
 use tradepit_core::plain;
 use tradepit_core::queries::is_open;
@@ -50,45 +51,6 @@ fn check_sum(bytes: &[u8]) -> Result<&[u8], Problem> {
 
 fn snapshot_error(problem: Problem) -> PyErr {
     PyValueError::new_err(format!("not a snapshot: {}", problem.name()))
-}
-
-fn order_tuple<'py>(py: Python<'py>, o: &OrderView) -> PyResult<Bound<'py, PyTuple>> {
-    let head = (
-        o.id,
-        o.account,
-        o.instrument,
-        o.side,
-        o.order_type,
-        o.time_in_force,
-        o.self_trade_prevention,
-        o.options,
-        o.status,
-        o.close_reason,
-    )
-        .into_pyobject(py)?;
-    let tail = (
-        o.price,
-        o.quantity,
-        o.leaves,
-        o.filled,
-        o.filled_value,
-        o.expires_at,
-        o.created_at,
-        o.updated_at,
-        o.text.as_deref(),
-        o.first_quantity,
-    )
-        .into_pyobject(py)?;
-    head.as_sequence().concat(tail.as_sequence())?.to_tuple()
-}
-
-fn trade_tuple<'py>(py: Python<'py>, t: &TradeView) -> PyResult<Bound<'py, PyTuple>> {
-    let head = (t.id, t.sequence, t.time_ns, t.instrument, t.price, t.quantity, t.maker_order)
-        .into_pyobject(py)?;
-    let tail =
-        (t.taker_order, t.maker_account, t.taker_account, t.taker_side, t.maker_fee, t.taker_fee)
-            .into_pyobject(py)?;
-    head.as_sequence().concat(tail.as_sequence())?.to_tuple()
 }
 
 impl Replica {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -141,12 +140,3 @@ def _migrate(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
     command.upgrade(config, "head")
     connection.commit()
-
-
-def migrate_now(url: str) -> None:
-    """`Database.open` and close, for synchronous callers."""
-
-    async def run() -> None:
-        await (await Database.open(url)).close()
-
-    asyncio.run(run())
