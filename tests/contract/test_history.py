@@ -212,6 +212,7 @@ def test_a_ledger_cursor_of_another_kind_is_refused(trader: Trader, cursor: str)
 
 
 def test_without_its_database_the_market_trades_on(trader: Trader) -> None:
+    resting = trader.place(trader.alice, "buy", "50", "0.0100").json()["id"]
     trade_a_while(trader, 60)
 
     history = trader.market.server.gateway.history
@@ -224,5 +225,6 @@ def test_without_its_database_the_market_trades_on(trader: Trader) -> None:
     answer = trader.http.get("/orders", params={"cursor": "30"})
     assert (answer.status_code, answer.json()["code"]) == (503, "history_unavailable")
     assert answer.headers["retry-after"] == "1"
+    assert trader.http.get(f"/orders/{resting}").json()["status"] == "new"
     assert trader.place(trader.alice, "buy", "90", "0.0001").status_code == 201
     assert trader.http.get("/orders", params={"limit": 5}).status_code == 200

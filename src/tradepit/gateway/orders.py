@@ -12,7 +12,7 @@ from tradepit.gateway.authentication import confine, operations_in
 from tradepit.gateway.changing import MassCancelDraft
 from tradepit.gateway.fields import check_key, order_number, statuses_field
 from tradepit.gateway.gateway import Gateway, GatewayGiven
-from tradepit.gateway.problems import refused
+from tradepit.gateway.problems import Refused, refused
 from tradepit.gateway.requests import (
     AnyRequest,
     answered,
@@ -103,8 +103,14 @@ async def read_order(
     floor, _ = replica.history_floor()
     if number < floor and gateway.history is not None:
         # A resting order is still known; its oldest fills may be in the history only.
-        stored = await past.ask(gateway, request, lambda history: history.order(number))
-        if stored is not None and stored.rows and (row is None or stored.as_of >= replica.sequence):
+        asked_at = replica.sequence
+        try:
+            stored = await past.ask(gateway, request, lambda history: history.order(number))
+        except Refused:
+            if row is None:
+                raise
+            stored = None
+        if stored is not None and stored.rows and (row is None or stored.as_of >= asked_at):
             return _stored_order(request, stored)
     client_id = request.query_params.get("client_id")
     if row is None or (client_id is not None and row[1] != replica.account_number(client_id)):
