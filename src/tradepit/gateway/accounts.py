@@ -34,7 +34,13 @@ from tradepit.gateway.requests import (
     read_body,
 )
 from tradepit.gateway.shapes import Limits, MoveFunds, OpenAccount, Transfer
-from tradepit.gateway.statements import account_body, balances_of, own_fills, position_of
+from tradepit.gateway.statements import (
+    account_body,
+    balances_of,
+    own_fill_texts,
+    own_fills,
+    position_of,
+)
 
 
 class Opened(msgspec.Struct):
@@ -121,7 +127,7 @@ async def read_trades(
             return past.page_response(
                 wanted,
                 page,
-                lambda stored: past.own_fill_texts(stored.row, stored.definition, account),
+                lambda stored: own_fill_texts(stored.definition, stored.row, account),
                 lambda row: row.trade_id,
             )
     shown = [TradeRow._make(values) for values in rows[wanted.skip : wanted.skip + wanted.limit]]

@@ -126,17 +126,17 @@ def _without_gaps(candles: list[Defined], seconds: int) -> list[Defined]:
 
 
 def _candle_text(definition: Definition, candle: Candle) -> str:
-    price, quantity = past.price_text, past.quantity_text
+    price, quantity = definition.price_text, definition.quantity_text
     vwap = "null"
     if candle.volume:
         step = (definition.tick_mantissa, definition.tick_exponent)
         vwap = f'"{format_average(candle.value, candle.volume, *step)}"'
     carried = "" if candle.trades else ',"carried":true'
     return (
-        f'{{"start":"{format_time(candle.start_ns)}","open":"{price(definition, candle.open)}"'
-        f',"high":"{price(definition, candle.high)}","low":"{price(definition, candle.low)}"'
-        f',"close":"{price(definition, candle.close)}"'
-        f',"volume":"{quantity(definition, candle.volume)}","trades":{candle.trades}'
+        f'{{"start":"{format_time(candle.start_ns)}","open":"{price(candle.open)}"'
+        f',"high":"{price(candle.high)}","low":"{price(candle.low)}"'
+        f',"close":"{price(candle.close)}"'
+        f',"volume":"{quantity(candle.volume)}","trades":{candle.trades}'
         f',"vwap":{vwap}{carried}}}'
     )
 

@@ -7,13 +7,13 @@ repetition under the same key and a later read come from one place, at a microse
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from tradepit.domain.wire import Side
 from tradepit.engine.rows import FillTuple, OrderTuple
-from tradepit.gateway.listing import Instrument, Listing
+from tradepit.gateway.listing import Listing
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.times import format_time
 
@@ -43,7 +43,18 @@ class Renderer:
         return (self._node.replica.order_json(row[0], 0) or b"null").decode()
 
 
-def fill_texts(instrument: Instrument, fills: Iterable[FillTuple]) -> list[str]:
+class Texts(Protocol):
+    """What writes an instrument's numbers: the listing for those of now, a stored definition for
+    older ones."""
+
+    @property
+    def symbol_json(self) -> str: ...
+    def price_text(self, ticks: int, /) -> str: ...
+    def quantity_text(self, lots: int, /) -> str: ...
+    def quote_text(self, amount: int, /) -> str: ...
+
+
+def fill_texts(instrument: Texts, fills: Iterable[FillTuple]) -> list[str]:
     """One order's fills, each as JSON."""
     return [
         f'{{"trade_id":"{trade_id}","price":"{instrument.price_text(price)}"'
@@ -55,7 +66,7 @@ def fill_texts(instrument: Instrument, fills: Iterable[FillTuple]) -> list[str]:
 
 
 def trade_text(
-    instrument: Instrument,
+    instrument: Texts,
     *,
     trade_id: int,
     price: int,

@@ -55,7 +55,10 @@ async def list_trades(request: AnyRequest, gateway: GatewayGiven) -> Response[by
         )
         if page is not None:
             return past.page_response(
-                wanted, page, lambda stored: [past.trade_text(*stored)], lambda row: row.trade_id
+                wanted,
+                page,
+                lambda stored: [past.stored_trade_text(*stored)],
+                lambda row: row.trade_id,
             )
     shown = rows[wanted.skip : wanted.skip + wanted.limit]
     following = str(shown[-1][0]) if len(rows) == wanted.rows else None

@@ -20,10 +20,9 @@ from tradepit.domain.wire import (
     OrderStatus,
     OrderType,
     SelfTradePrevention,
-    Side,
     TimeInForce,
 )
-from tradepit.gateway.answers import SIDE_TEXT, json_text
+from tradepit.gateway.answers import SIDE_TEXT, fill_texts, json_text, trade_text
 from tradepit.gateway.gateway import Gateway
 from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import (
@@ -38,7 +37,6 @@ from tradepit.projections.reads import (
     Definition,
     Page,
     SqlHistory,
-    StoredFill,
     StoredLine,
     StoredOrder,
 )
@@ -94,23 +92,15 @@ def page_response(
     return json_response(page_body(items, page.as_of, following))
 
 
-def price_text(definition: Definition, ticks: int) -> str:
-    return format_units(ticks, definition.tick_mantissa, definition.tick_exponent)
-
-
-def quantity_text(definition: Definition, lots: int) -> str:
-    return format_units(lots, definition.lot_mantissa, definition.lot_exponent)
-
-
 def order_text(order: StoredOrder) -> str:
     """An order object, as `crates/core/src/json.rs` writes those that the node remembers."""
     row, definition = order.row, order.definition
-    price = f'"{price_text(definition, row.price)}"' if row.price else "null"
+    price = f'"{definition.price_text(row.price)}"' if row.price else "null"
     average = "null"
     if row.filled:
         step = (definition.tick_mantissa, definition.tick_exponent)
         average = f'"{format_average(row.filled_value, row.filled, *step)}"'
-    fills = ",".join(fill_text(definition, fill) for fill in order.fills)
+    fills = ",".join(fill_texts(definition, order.fills))
     return (
         f'{{"id":"{row.order_id}","order_id":"{row.order_id}"'
         f',"client_id":{json_text(order.account_id)}'
@@ -118,9 +108,9 @@ def order_text(order: StoredOrder) -> str:
         f',"instrument":{json_text(definition.symbol)},"side":"{SIDE_TEXT[row.side]}"'
         f',"type":"{_word(OrderType, row.order_type)}"'
         f',"time_in_force":"{_word(TimeInForce, row.time_in_force)}","price":{price}'
-        f',"quantity":"{quantity_text(definition, row.quantity)}"'
-        f',"remaining":"{quantity_text(definition, row.leaves)}"'
-        f',"filled_quantity":"{quantity_text(definition, row.filled)}"'
+        f',"quantity":"{definition.quantity_text(row.quantity)}"'
+        f',"remaining":"{definition.quantity_text(row.leaves)}"'
+        f',"filled_quantity":"{definition.quantity_text(row.filled)}"'
         f',"average_price":{average},"status":"{_word(OrderStatus, row.status)}"'
         f'{_unusual(row)},"fills":[{fills}],"created_at":"{format_time(row.created_ns)}"'
         f',"updated_at":"{format_time(row.updated_ns)}"}}'
@@ -150,49 +140,18 @@ def _unusual(row: Any) -> str:
     return text
 
 
-def fill_text(definition: Definition, fill: StoredFill) -> str:
-    """One fill of an order object."""
-    return (
-        f'{{"trade_id":"{fill.trade_id}","price":"{price_text(definition, fill.price)}"'
-        f',"quantity":"{quantity_text(definition, fill.quantity)}"'
-        f',"fee":"{format_units(fill.fee, 1, definition.quote_scale)}"'
-        f',"liquidity":"{"maker" if fill.is_maker else "taker"}"'
-        f',"executed_at":"{format_time(fill.time_ns)}"}}'
-    )
-
-
-def trade_text(row: Any, definition: Definition) -> str:
+def stored_trade_text(row: Any, definition: Definition) -> str:
     """A public trade."""
-    buy, sell = row.maker_order_id, row.taker_order_id
-    if row.taker_side == Side.BUY:
-        buy, sell = sell, buy
-    return (
-        f'{{"id":"{row.trade_id}","instrument":{json_text(definition.symbol)}'
-        f',"price":"{price_text(definition, row.price)}"'
-        f',"quantity":"{quantity_text(definition, row.quantity)}"'
-        f',"maker_order_id":"{row.maker_order_id}","taker_order_id":"{row.taker_order_id}"'
-        f',"buy_order_id":"{buy}","sell_order_id":"{sell}"'
-        f',"taker_side":"{SIDE_TEXT[row.taker_side]}","executed_at":"{format_time(row.time_ns)}"}}'
+    return trade_text(
+        definition,
+        trade_id=row.trade_id,
+        price=row.price,
+        quantity=row.quantity,
+        maker_order_id=row.maker_order_id,
+        taker_order_id=row.taker_order_id,
+        taker_side=row.taker_side,
+        time_ns=row.time_ns,
     )
-
-
-def own_fill_texts(row: Any, definition: Definition, account: int) -> list[str]:
-    """An account's side of a trade; both sides when it traded with itself."""
-    maker_side = Side.SELL if row.taker_side == Side.BUY else Side.BUY
-    sides = [
-        (row.taker_account, row.taker_order_id, row.taker_side, row.taker_fee, "taker"),
-        (row.maker_account, row.maker_order_id, maker_side, row.maker_fee, "maker"),
-    ]
-    return [
-        f'{{"trade_id":"{row.trade_id}","order_id":"{order_id}"'
-        f',"instrument":{json_text(definition.symbol)},"side":"{SIDE_TEXT[side]}"'
-        f',"price":"{price_text(definition, row.price)}"'
-        f',"quantity":"{quantity_text(definition, row.quantity)}"'
-        f',"fee":"{format_units(fee, 1, definition.quote_scale)}","liquidity":"{liquidity}"'
-        f',"executed_at":"{format_time(row.time_ns)}"}}'
-        for owner, order_id, side, fee, liquidity in sides
-        if owner == account
-    ]
 
 
 def line_id(row: Any) -> str:

@@ -8,7 +8,7 @@ from tradepit.domain.decimals import format_average, format_units
 from tradepit.domain.wire import AccountState, AccountType, Phase, Side
 from tradepit.engine.rows import AccountRow, BalanceRow, InstrumentRow, PositionRow, TradeRow
 from tradepit.gateway import results
-from tradepit.gateway.answers import SIDE_TEXT
+from tradepit.gateway.answers import SIDE_TEXT, Texts
 from tradepit.gateway.drafts import Market
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.results import Account, AccountLimits, Balance, Position
@@ -94,7 +94,11 @@ def mark_twice(market: Market, instrument: Instrument) -> int:
 
 def own_fills(market: Market, trade: TradeRow, account: int) -> list[str]:
     """The account's side of a trade as JSON; both sides when it traded with itself."""
-    instrument = market.listing.by_number[trade.instrument]
+    return own_fill_texts(market.listing.by_number[trade.instrument], trade, account)
+
+
+def own_fill_texts(instrument: Texts, trade: TradeRow, account: int) -> list[str]:
+    """`own_fills`, in the words of a definition."""
     maker_side = Side.SELL if trade.taker_side == Side.BUY else Side.BUY
     sides = [
         (trade.taker_account, trade.taker_order_id, trade.taker_side, trade.taker_fee, "taker"),

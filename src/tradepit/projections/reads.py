@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tradepit.domain.decimals import format_units
 from tradepit.projections.database import Database
 from tradepit.projections.tables import (
     accounts,
@@ -40,6 +42,19 @@ class Definition(NamedTuple):
     lot_mantissa: int
     lot_exponent: int
     quote_scale: int
+
+    @property
+    def symbol_json(self) -> str:
+        return msgspec.json.encode(self.symbol).decode()
+
+    def price_text(self, ticks: int) -> str:
+        return format_units(ticks, self.tick_mantissa, self.tick_exponent)
+
+    def quantity_text(self, lots: int) -> str:
+        return format_units(lots, self.lot_mantissa, self.lot_exponent)
+
+    def quote_text(self, amount: int) -> str:
+        return format_units(amount, 1, self.quote_scale)
 
 
 class StoredFill(NamedTuple):
