@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from tradepit.projections.rows import Row
+from tradepit.projections.grouping import Groups
+from tradepit.projections.rows import Row, TradeColumns
 
 STORED_SECONDS: Final = (1, 60, 3_600, 86_400)
 """Any length from a second to a day is a multiple of one of these that divides it."""
@@ -29,15 +30,14 @@ class _Candle:
         self.open = self.high = self.low = self.close = price
         self.volume = self.value = self.trades = 0
 
-    def add(self, price: int, quantity: int) -> None:
-        self.close = price
-        if price > self.high:
-            self.high = price
-        elif price < self.low:
-            self.low = price
-        self.volume += quantity
-        self.value += price * quantity
-        self.trades += 1
+    def add(self, later: Candle) -> None:
+        """Take in what was traded after this."""
+        self.close = later.close
+        self.high = max(self.high, later.high)
+        self.low = min(self.low, later.low)
+        self.volume += later.volume
+        self.value += later.value
+        self.trades += later.trades
 
 
 class Candle(NamedTuple):
@@ -114,31 +114,46 @@ class CandleKeeper:
             candle.volume, candle.value, candle.trades = row.volume, row.value, row.trades
             self._newest[row.instrument, row.seconds, row.definition_version] = candle
 
-    def add(self, trades: Iterable[Row]) -> list[Row]:
-        """Count trades (rows of the table, in order); the candles that changed are returned."""
-        changed: dict[tuple[Key, int], _Candle] = {}
-        newest = self._newest
-        for _, _, time_ns, instrument, version, price, quantity, *_ in trades:
-            for seconds in STORED_SECONDS:
-                key = (instrument, seconds, version)
-                start_ns = time_ns - time_ns % (seconds * NS_PER_SECOND)
-                candle = newest.get(key)
-                if candle is None or candle.start_ns != start_ns:
-                    candle = newest[key] = _Candle(start_ns, price)
-                candle.add(price, quantity)
-                changed[key, start_ns] = candle
-        return [
-            (
-                *key[:2],
-                start_ns,
-                key[2],
-                candle.open,
-                candle.high,
-                candle.low,
-                candle.close,
-                candle.volume,
-                candle.value,
-                candle.trades,
+    def add(self, trades: TradeColumns | None) -> list[Row]:
+        """Count trades; the rows of the candles that changed are returned."""
+        if trades is None:
+            return []
+        rows: list[Row] = []
+        values = trades.prices * trades.quantities
+        for seconds in STORED_SECONDS:
+            starts = trades.times - trades.times % (seconds * NS_PER_SECOND)
+            groups = Groups(trades.instruments, trades.versions, starts)
+            found = zip(
+                *(key.tolist() for key in groups.keys),
+                groups.first(trades.prices).tolist(),
+                groups.highest(trades.prices).tolist(),
+                groups.lowest(trades.prices).tolist(),
+                groups.last(trades.prices).tolist(),
+                groups.sums(trades.quantities),
+                groups.sums(values),
+                groups.counts.tolist(),
+                strict=True,
             )
-            for (key, start_ns), candle in changed.items()
-        ]
+            for instrument, version, *rest in found:
+                added = Candle(*rest)
+                rows.append(self._grown((instrument, seconds, version), added))
+        return rows
+
+    def _grown(self, key: Key, added: Candle) -> Row:
+        """The row of a candle after it took more trades in."""
+        candle = self._newest.get(key)
+        if candle is None or candle.start_ns != added.start_ns:
+            candle = self._newest[key] = _Candle(added.start_ns, added.open)
+        candle.add(added)
+        return (
+            *key[:2],
+            candle.start_ns,
+            key[2],
+            candle.open,
+            candle.high,
+            candle.low,
+            candle.close,
+            candle.volume,
+            candle.value,
+            candle.trades,
+        )

@@ -50,6 +50,8 @@ class Exact(TypeDecorator[Decimal]):
 
 
 def exact_add(one: str, other: str) -> str:
+    if one.isdecimal() and other.isdecimal():
+        return str(int(one) + int(other))
     return text_of(EXACT.add(Decimal(one), Decimal(other)))
 
 

@@ -36,10 +36,11 @@ from tradepit.domain.wire import (
     Side,
 )
 from tradepit.engine.rows import InstrumentRow
-from tradepit.projections.store.market import MarketTrade
+from tradepit.projections.exact import EXACT
+from tradepit.projections.grouping import Groups, Ints
+from tradepit.projections.store.trades import Level, Levels
 from tradepit.projections.tables import CLEARING, FEES, OUTSIDE
 
-Ints = NDArray[np.int64]
 Records = NDArray[Any]
 Row = tuple[Any, ...]
 
@@ -63,6 +64,8 @@ _LINE_KINDS: Final = {
 }
 
 LINES_PER_TRADE: Final = 11
+FEE_LINES: Final = 3
+"""The last of them; written where a fee was taken."""
 LINES_PER_MOVE: Final = 2
 
 _ORDER_KINDS: Final = (
@@ -94,6 +97,16 @@ class Ending(NamedTuple):
     updated_ns: int
 
 
+class TradeColumns(NamedTuple):
+    """What trades are counted by; arrays of one length, in the order of the trades."""
+
+    times: Ints
+    instruments: Ints
+    versions: Ints
+    prices: Ints
+    quantities: Ints
+
+
 @dataclass
 class Rows:
     """Rows of one batch, in the column order of `tables`."""
@@ -106,8 +119,10 @@ class Rows:
     endings: list[Ending] = field(default_factory=list)
     """Orders that ended and that the replica no longer remembers."""
     trades: list[Row] = field(default_factory=list)
-    market_trades: list[MarketTrade] = field(default_factory=list)
-    """The same trades, as the trade store takes them."""
+    trade_columns: TradeColumns | None = None
+    """The same trades, if there are any."""
+    market_levels: Levels = field(default_factory=dict)
+    """What they come to, as the trade store takes them."""
     fills: list[Row] = field(default_factory=list)
     ledger_lines: list[Row] = field(default_factory=list)
     balances: list[Row] = field(default_factory=list)
@@ -240,10 +255,14 @@ class RowMaker:
             trades["taker_fee"],
         ]
         rows.trades = _tuples(columns)
-        rows.market_trades = [
-            self._market_trade(*values)
-            for values in zip(*(column.tolist() for column in columns[:7]), strict=True)
-        ]
+        rows.trade_columns = TradeColumns(
+            moments,
+            trades["instrument"].astype(np.int64),
+            versions,
+            trades["price"].astype(np.int64),
+            trades["quantity"].astype(np.int64),
+        )
+        rows.market_levels = self._market_levels(rows.trade_columns)
         for account, order, is_maker in (
             ("maker_account", "maker_order_id", True),
             ("account", "taker_order_id", False),
@@ -254,22 +273,24 @@ class RowMaker:
             )
         rows.ledger_lines += _trade_lines(trades, moments, versions, self._units)
 
-    def _market_trade(
-        self,
-        trade_id: int,
-        _sequence: int,
-        time_ns: int,
-        instrument: int,
-        version: int,
-        price: int,
-        quantity: int,
-    ) -> MarketTrade:
-        """The trade in decimals, for the trade store."""
-        unit = self._units[instrument, version]
-        symbol = self._symbols[instrument]
-        return MarketTrade(
-            trade_id, symbol, price * unit.tick_size, quantity * unit.lot_size, time_ns
-        )
+    def _market_levels(self, trades: TradeColumns) -> Levels:
+        """What was traded at each price, in decimals."""
+        levels: Levels = {}
+        groups = Groups(trades.instruments, trades.versions, trades.prices)
+        for instrument, version, price, quantity, last_ns, count in zip(
+            *(key.tolist() for key in groups.keys),
+            groups.sums(trades.quantities),
+            groups.last(trades.times).tolist(),
+            groups.counts.tolist(),
+            strict=True,
+        ):
+            unit = self._units[instrument, version]
+            key = (self._symbols[instrument], EXACT.multiply(price, unit.tick_size))
+            level = Level(EXACT.multiply(quantity, unit.lot_size), last_ns, count)
+            known = levels.setdefault(key, level)
+            if known is not level:
+                known.add(level)
+        return levels
 
     def _add_accounts(self, rows: Rows, events: Records, applied: Applied, kinds: Records) -> None:
         opened = np.frombuffer(applied.events, ACCOUNT_OPENED_DTYPE)[
@@ -403,43 +424,46 @@ def _trade_lines(
     coins = sign * trades["quantity"] * lot
     money = sign * trades["price"] * trades["quantity"] * unit_value
     taker, maker = trades["account"].astype(np.int64), trades["maker_account"].astype(np.int64)
-    clearing = np.full(count, CLEARING)
-    lines = (
-        (taker, base, coins, LineKind.TRADE),
-        (clearing, base, -coins, LineKind.TRADE),
-        (taker, quote, -money, LineKind.TRADE),
-        (clearing, quote, money, LineKind.TRADE),
-        (maker, base, -coins, LineKind.TRADE),
-        (clearing, base, coins, LineKind.TRADE),
-        (maker, quote, money, LineKind.TRADE),
-        (clearing, quote, -money, LineKind.TRADE),
-        (taker, quote, -trades["taker_fee"], LineKind.FEE),
-        (maker, quote, -trades["maker_fee"], LineKind.FEE),
-        (
-            np.full(count, FEES),
-            quote,
-            trades["taker_fee"] + trades["maker_fee"],
-            LineKind.FEE,
-        ),
+    clearing, fees = np.full(count, CLEARING), np.full(count, FEES)
+    taker_fee, maker_fee = trades["taker_fee"], trades["maker_fee"]
+    accounts, assets, amounts = (
+        np.stack(column, axis=1)
+        for column in zip(
+            (taker, base, coins),
+            (clearing, base, -coins),
+            (taker, quote, -money),
+            (clearing, quote, money),
+            (maker, base, -coins),
+            (clearing, base, coins),
+            (maker, quote, money),
+            (clearing, quote, -money),
+            (taker, quote, -taker_fee),
+            (maker, quote, -maker_fee),
+            (fees, quote, taker_fee + maker_fee),
+            strict=True,
+        )
     )
+    numbers = np.arange(LINES_PER_TRADE)
+    is_fee = numbers >= LINES_PER_TRADE - FEE_LINES
+    kinds = np.where(is_fee, LineKind.FEE, LineKind.TRADE)
     first_line = _ordinals(trades["sequence"]) * LINES_PER_TRADE
-    rows: list[Row] = []
-    for number, (account, asset, amount, kind) in enumerate(lines):
-        columns = [
-            trades["sequence"],
-            first_line + number,
-            account,
-            asset,
-            amount,
-            np.full(count, int(kind)),
-            trades["trade_id"],
-            moments,
+    is_moved = (amounts != 0) | ~is_fee
+    # In the order of the primary key, as both databases like it best.
+    return _tuples(
+        [
+            np.broadcast_to(column, amounts.shape)[is_moved]
+            for column in (
+                trades["sequence"][:, None],
+                first_line[:, None] + numbers,
+                accounts,
+                assets,
+                amounts,
+                kinds,
+                trades["trade_id"][:, None],
+                moments[:, None],
+            )
         ]
-        if kind is LineKind.FEE:
-            moved = amount != 0
-            columns = [column[moved] for column in columns]
-        rows += _tuples(columns)
-    return rows
+    )
 
 
 def _add_moves(rows: Rows, applied: Applied, kinds: Records) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import Table, func, select, text
+from sqlalchemy import Table, delete, func, select, text
 from sqlalchemy.exc import OperationalError
 from tests.unit.projections.journals import World
 
@@ -24,7 +24,7 @@ from tradepit.projections.candles import STORED_SECONDS
 from tradepit.projections.database import Database
 from tradepit.projections.projector import ProjectionRefused, Projector, project
 from tradepit.projections.store.recording import Batch
-from tradepit.projections.store.tables import store_trades
+from tradepit.projections.store.tables import contract_price_summaries, store_trades
 from tradepit.projections.store.trade_store import TradeStore
 from tradepit.projections.store.trades import Trade
 from tradepit.projections.store.verification import verify
@@ -220,27 +220,39 @@ def test_market_trades_reach_the_store_beside_those_that_were_brought(
         for _ in range(2):
             await catch_up(world.directory, database, FORGETFUL)
             await expect_store(database)
+            await expect_a_lost_trade_is_found(database)
             await clear(database)
         stored = await rows_of(database, store_trades)
-        assert [(row.source, row.ticker, row.trade_id) for row in stored] == [
-            ("ingest", "A.COM", "mine")
-        ]
+        assert [(row.ticker, row.trade_id) for row in stored] == [("A.COM", "mine")]
+
+    async def expect_a_lost_trade_is_found(database: Database) -> None:
+        async with database.engine.connect() as connection:
+            last = select(func.max(trades.c.trade_id)).scalar_subquery()
+            await connection.execute(delete(trades).where(trades.c.trade_id == last))
+            await connection.commit()
+        told = [str(difference) for difference in (await verify(database)).differences]
+        assert {line.split(":")[0].split()[-1] for line in told} == {"market"}
 
     async def expect_store(database: Database) -> None:
-        rows = await rows_of(database, store_trades)
-        market = {int(row.trade_id): row for row in rows if row.source == "market"}
-        assert len(market) == len(world.fold.trades) > 100
-        assert len(rows) == len(market) + 1
-        for trade_id, _, time_ns, number, price, quantity, *_ in world.fold.trades:
+        expected: dict[tuple[str, Decimal], list[Any]] = {}
+        for _, _, time_ns, number, price, quantity, *_ in world.fold.trades:
             instrument = world.market.instruments[number]
             tick = Decimal(instrument.tick_mantissa).scaleb(-instrument.tick_exponent)
             lot = Decimal(instrument.lot_mantissa).scaleb(-instrument.lot_exponent)
-            row = market[trade_id]
-            assert (row.ticker, row.time_ns) == (instrument.symbol, time_ns)
-            assert (Decimal(row.price), Decimal(row.volume)) == (price * tick, quantity * lot)
+            level = expected.setdefault((instrument.symbol, price * tick), [0, 0, 0])
+            level[0] += quantity * lot
+            level[1] = time_ns
+            level[2] += 1
+        assert len(expected) > 20
+        found = {
+            (row.ticker, Decimal(row.price)): [Decimal(row.volume), row.last_time_ns, row.trades]
+            for row in await rows_of(database, contract_price_summaries)
+            if row.source == "market"
+        }
+        assert found == expected
         verdict = await verify(database)
         assert not verdict.differences
-        assert verdict.trades == len(rows)
+        assert verdict.trades == len(world.fold.trades) + 1
 
     with_database(database_url, work)
 

@@ -3,7 +3,7 @@
 - `tables`: what is stored, in decimals of `projections.exact`
 - `trades`: a trade, and what a batch of them adds to the summaries
 - `recording`: raw rows and summaries in the caller's transaction, repeats left out
-- `market`: the same for the market's own trades, for the projector
+- `market`: summaries of the market's own trades, for the projector
 - `trade_store`: `TradeStore`, the door: transactions, retries, the queries
 - `verification`: recounts the raw trades with SQL of its own
 
@@ -14,16 +14,11 @@ readers add up whatever shards there are. A shard is therefore no part of a trad
 its number may change at any time, and nothing moves.
 """
 
-from tradepit.projections.store.market import (
-    MarketTrade,
-    add_market_trades,
-    clear_market_trades,
-)
+from tradepit.projections.store.market import add_market_trades, clear_market_trades
 from tradepit.projections.store.trade_store import StoreUnavailable, TradeStore
 from tradepit.projections.store.trades import Totals, Trade
 
 __all__ = [
-    "MarketTrade",
     "StoreUnavailable",
     "Totals",
     "Trade",

@@ -15,14 +15,13 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradepit.projections.exact import text_of
+from tradepit.projections.store.tables import INGEST
 from tradepit.projections.store.trades import Tally, Trade, tally
 
 SHARD_LOCK: Final = 723_241_055
 """First number of the advisory locks; the second is the shard."""
 
-_RAW: Final = (
-    "INSERT INTO store_trades (source, ticker, price, volume, time_ns, trade_id, received_ns)"
-)
+_RAW: Final = "INSERT INTO store_trades (ticker, price, volume, time_ns, trade_id, received_ns)"
 _ADD_CONTRACT: Final = """
 INSERT INTO contract_summaries AS kept (ticker, source, shard, volume, value, highest_price,
   lowest_price, last_time_ns, trades)
@@ -75,57 +74,62 @@ def _by_id(trade: Trade) -> str:
 
 
 async def record(
-    connection: AsyncConnection, source: str, batch: Batch, *, shards: int, received_ns: int | None
+    connection: AsyncConnection, batch: Batch, *, shards: int, received_ns: int
 ) -> frozenset[str]:
     """Store what is new of a batch.
 
-    Args:
-        received_ns: None: the time of each trade itself.
     Returns:
         The trade ids that were there before; their trades change nothing.
     """
-    is_sqlite = connection.dialect.name == "sqlite"
-    store, add = (_store_sqlite, _add_sqlite) if is_sqlite else (_store_postgres, _add_postgres)
-    known = await store(connection, source, batch.trades, received_ns)
+    store = _store_sqlite if connection.dialect.name == "sqlite" else _store_postgres
+    known = await store(connection, batch.trades, received_ns)
     counted = batch.counted
     if known:
         counted = tally(trade for trade in batch.trades if trade.trade_id not in known)
     if counted.contracts:
-        shard = random.randrange(shards) if is_sqlite else await _free_shard(connection, shards)
-        await add(connection, source, counted, shard)
+        await add_to_summaries(connection, INGEST, counted, shards)
     return known
+
+
+async def add_to_summaries(
+    connection: AsyncConnection, source: str, counted: Tally, shards: int
+) -> None:
+    """Add to one shard of each contract that was counted; of one at least."""
+    if connection.dialect.name == "sqlite":
+        await _add_sqlite(connection, source, counted, random.randrange(shards))
+    else:
+        await _add_postgres(connection, source, counted, await _free_shard(connection, shards))
 
 
 # SQLite: the transaction holds the only write lock, so what is looked up stays true.
 
 
 async def _store_sqlite(
-    connection: AsyncConnection, source: str, trades: list[Trade], received_ns: int | None
+    connection: AsyncConnection, trades: list[Trade], received_ns: int
 ) -> frozenset[str]:
     ids = [trade.trade_id for trade in trades if trade.trade_id is not None]
     known: frozenset[str] = frozenset()
     if ids:
         found = await connection.exec_driver_sql(
             "SELECT trade_id FROM json_each(?) AS given JOIN store_trades "
-            "ON trade_id = given.value AND source = ?",
-            (msgspec.json.encode(ids).decode(), source),
+            "ON trade_id = given.value",
+            (msgspec.json.encode(ids).decode(),),
         )
         known = frozenset(found.scalars())
     rows = [
         (
-            source,
             trade.ticker,
             text_of(trade.price),
             text_of(trade.volume),
             trade.time_ns,
             trade.trade_id,
-            trade.time_ns if received_ns is None else received_ns,
+            received_ns,
         )
         for trade in trades
         if trade.trade_id not in known
     ]
     if rows:
-        await connection.exec_driver_sql(f"{_RAW} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        await connection.exec_driver_sql(f"{_RAW} VALUES (?, ?, ?, ?, ?, ?)", rows)
     return known
 
 
@@ -175,16 +179,15 @@ def _texts(values: Iterable[Decimal]) -> list[str]:
 
 
 async def _store_postgres(
-    connection: AsyncConnection, source: str, trades: list[Trade], received_ns: int | None
+    connection: AsyncConnection, trades: list[Trade], received_ns: int
 ) -> frozenset[str]:
     tickers, prices, volumes, times, ids = zip(*trades, strict=True)
     stored = await connection.exec_driver_sql(
-        f"{_RAW} SELECT $1::text, ticker, price::numeric, volume::numeric, time_ns, trade_id, "
-        "coalesce($7::bigint, time_ns) "
-        "FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[]) "
+        f"{_RAW} SELECT ticker, price::numeric, volume::numeric, time_ns, trade_id, $6::bigint "
+        "FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]) "
         "AS given (ticker, price, volume, time_ns, trade_id) "
-        "ON CONFLICT (trade_id, source) WHERE trade_id IS NOT NULL DO NOTHING RETURNING trade_id",
-        (source, tickers, _texts(prices), _texts(volumes), times, ids, received_ns),
+        "ON CONFLICT (trade_id) WHERE trade_id IS NOT NULL DO NOTHING RETURNING trade_id",
+        (tickers, _texts(prices), _texts(volumes), times, ids, received_ns),
     )
     new = stored.scalars().all()
     if len(new) == len(trades):

@@ -16,7 +16,7 @@ from tradepit.projections.tables import SYMBOL_CHARACTERS, Big, metadata
 INGEST: Final = "ingest"
 """Trades that outsiders brought: this store's own primary data."""
 MARKET: Final = "market"
-"""Trades of this market, brought by the projector, made anew by a rebuild."""
+"""Trades of this market: the table `trades`; their summaries are made anew by a rebuild."""
 
 TRADE_ID_CHARACTERS: Final = 64
 
@@ -34,7 +34,6 @@ store_trades = Table(
     "store_trades",
     metadata,
     Column("number", Big, primary_key=True, autoincrement=True),
-    Column("source", Source, nullable=False),
     Column("ticker", Ticker, nullable=False),
     Column("price", Exact, nullable=False),
     Column("volume", Exact, nullable=False),
@@ -44,12 +43,11 @@ store_trades = Table(
     Index(
         "uq_store_trades_trade_id",
         "trade_id",
-        "source",
         unique=True,
         sqlite_where=text("trade_id IS NOT NULL"),
         postgresql_where=text("trade_id IS NOT NULL"),
     ),
-    comment="Every trade once, as it came; source is ingest or market.",
+    comment="Every trade that outsiders brought, once, as it came.",
 )
 
 contract_summaries = Table(

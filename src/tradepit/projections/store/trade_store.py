@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tradepit.projections.database import Database
 from tradepit.projections.store import reading
 from tradepit.projections.store.recording import Batch, record
-from tradepit.projections.store.tables import INGEST
 from tradepit.projections.store.trades import Totals
 
 SHARDS: Final = 10
@@ -89,11 +88,7 @@ class TradeStore:
             try:
                 async with self._database.writing() as connection:
                     known = await record(
-                        connection,
-                        INGEST,
-                        batch,
-                        shards=self._shards,
-                        received_ns=time.time_ns(),
+                        connection, batch, shards=self._shards, received_ns=time.time_ns()
                     )
                     is_committing = True
                 return known

@@ -42,48 +42,61 @@ class Totals:
         self.trades += other.trades
 
 
+@dataclass(slots=True)
+class Level:
+    """What trades at one price come to."""
+
+    volume: Decimal
+    last_time_ns: int
+    trades: int = 1
+
+    def add(self, other: Level) -> None:
+        """Take more trades in."""
+        self.volume = EXACT.add(self.volume, other.volume)
+        self.last_time_ns = max(self.last_time_ns, other.last_time_ns)
+        self.trades += other.trades
+
+
+Levels = dict[tuple[str, Decimal], Level]
+"""By ticker and price."""
+
+
 class Tally(NamedTuple):
     """What a batch adds, per contract, and per contract and price; each in the order of its key."""
 
     contracts: dict[str, Totals]
     prices: dict[tuple[str, Decimal], Totals]
 
-
-class _Level:
-    """What trades at one price come to, so far."""
-
-    __slots__ = ("last_time_ns", "trades", "volume")
-
-    def __init__(self, volume: Decimal, time_ns: int) -> None:
-        self.volume = volume
-        self.last_time_ns = time_ns
-        self.trades = 1
+    @staticmethod
+    def of(levels: Levels) -> Tally:
+        """Add the prices of each contract up."""
+        prices: dict[tuple[str, Decimal], Totals] = {}
+        contracts: dict[str, Totals] = {}
+        for key in sorted(levels):
+            ticker, price = key
+            level = levels[key]
+            value = EXACT.multiply(price, level.volume)
+            totals = Totals(level.volume, value, price, price, level.last_time_ns, level.trades)
+            prices[key] = totals
+            if ticker in contracts:
+                contracts[ticker].add(totals)
+            else:
+                contracts[ticker] = replace(totals)
+        return Tally(contracts, prices)
 
 
 def tally(trades: Iterable[Trade]) -> Tally:
     """Count a batch, before any record is touched."""
-    counted: dict[tuple[str, Decimal], _Level] = {}
+    levels: Levels = {}
     with localcontext(EXACT):
         for ticker, price, volume, time_ns, _ in trades:
             key = (ticker, price)
-            level = counted.get(key)
+            level = levels.get(key)
             if level is None:
-                counted[key] = _Level(volume, time_ns)
+                levels[key] = Level(volume, time_ns)
             else:
                 level.volume += volume
                 level.trades += 1
                 if time_ns > level.last_time_ns:
                     level.last_time_ns = time_ns
-    prices: dict[tuple[str, Decimal], Totals] = {}
-    contracts: dict[str, Totals] = {}
-    for key in sorted(counted):
-        ticker, price = key
-        level = counted[key]
-        value = EXACT.multiply(price, level.volume)
-        totals = Totals(level.volume, value, price, price, level.last_time_ns, level.trades)
-        prices[key] = totals
-        if ticker in contracts:
-            contracts[ticker].add(totals)
-        else:
-            contracts[ticker] = replace(totals)
-    return Tally(contracts, prices)
+    return Tally.of(levels)

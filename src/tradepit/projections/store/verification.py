@@ -62,7 +62,7 @@ _LEVELS: Final = (
         "contract and price",
         ("ticker", "price", "source"),
         ("volume", "trades", "last_time_ns"),
-        "SELECT ticker, price, source, {sum}(volume), count(*), max(time_ns) FROM store_trades "
+        "SELECT ticker, price, source, {sum}(volume), count(*), max(time_ns) FROM {raw} "
         "GROUP BY ticker, price, source",
         "SELECT ticker, price, source, {sum}(volume), sum(trades), max(last_time_ns) "
         "FROM contract_price_summaries GROUP BY ticker, price, source",
@@ -72,7 +72,7 @@ _LEVELS: Final = (
         ("ticker", "source"),
         ("volume", "value", "highest_price", "lowest_price", "trades", "last_time_ns"),
         "SELECT ticker, source, {sum}(volume), {sum}({product}(price, volume)), {max}(price), "
-        "{min}(price), count(*), max(time_ns) FROM store_trades GROUP BY ticker, source",
+        "{min}(price), count(*), max(time_ns) FROM {raw} GROUP BY ticker, source",
         "SELECT ticker, source, {sum}(volume), {sum}(value), {max}(highest_price), "
         "{min}(lowest_price), sum(trades), max(last_time_ns) FROM contract_summaries "
         "GROUP BY ticker, source",
@@ -89,15 +89,38 @@ _LEVELS: Final = (
         "GROUP BY ticker, source, shard",
     ),
 )
-_POSTGRES: Final = {"sum": "sum", "product": "numeric_mul", "max": "max", "min": "min"}
+_RAW: Final = """(
+  SELECT 'ingest' AS source, ticker, price, volume, time_ns FROM store_trades
+  UNION ALL
+  SELECT 'market', i.symbol, {price}, {volume}, t.time_ns FROM trades AS t
+  JOIN instruments AS i ON i.instrument = t.instrument
+  JOIN definitions AS d
+    ON d.instrument = t.instrument AND d.definition_version = t.definition_version
+) AS raw"""
+"""What was brought as it came, and the market's own trades in decimals."""
+_POSTGRES: Final = {
+    "sum": "sum",
+    "product": "numeric_mul",
+    "max": "max",
+    "min": "min",
+    "raw": _RAW.format(
+        price="t.price::numeric * d.tick_mantissa * ('1e' || -d.tick_exponent)::numeric",
+        volume="t.quantity::numeric * d.lot_mantissa * ('1e' || -d.lot_exponent)::numeric",
+    ),
+}
 _SQLITE: Final = {
+    "raw": _RAW.format(
+        price="recount_scaled(t.price, d.tick_mantissa, d.tick_exponent)",
+        volume="recount_scaled(t.quantity, d.lot_mantissa, d.lot_exponent)",
+    ),
     "sum": "recount_sum",
     "product": "recount_product",
     "max": "recount_max",
     "min": "recount_min",
 }
 _COUNTS: Final = (
-    "SELECT (SELECT count(*) FROM store_trades), (SELECT count(*) FROM contract_summaries), "
+    "SELECT (SELECT count(*) FROM store_trades) + (SELECT count(*) FROM trades), "
+    "(SELECT count(*) FROM contract_summaries), "
     "(SELECT count(*) FROM contract_price_summaries)"
 )
 
@@ -138,6 +161,7 @@ def _verify_sqlite(path: Path) -> Verdict:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.create_function("recount_product", 2, _product, deterministic=True)
+        connection.create_function("recount_scaled", 3, _scaled, deterministic=True)
         for name, aggregate in _AGGREGATES.items():
             connection.create_aggregate(name, 1, aggregate)
         connection.execute("BEGIN")
@@ -202,6 +226,10 @@ def _decimal(units: int) -> str:
 
 def _product(price: str, volume: str) -> str:
     return _decimal(_units(price) * _units(volume) // 10**PLACES)
+
+
+def _scaled(count: int, mantissa: int, exponent: int) -> str:
+    return _decimal(count * mantissa * 10 ** (PLACES - exponent))
 
 
 class _Sum:

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, func, select, text
 
 from tradepit.projections.database import Database
 from tradepit.projections.store import (
-    MarketTrade,
     StoreUnavailable,
     Totals,
     Trade,
@@ -25,6 +24,7 @@ from tradepit.projections.store import (
 )
 from tradepit.projections.store.recording import Batch
 from tradepit.projections.store.tables import contract_summaries, store_trades
+from tradepit.projections.store.trades import Level, Levels
 from tradepit.projections.store.verification import verify
 from tradepit.projections.tables import metadata
 
@@ -177,10 +177,10 @@ def test_contracts_are_listed_by_ticker_in_pages(database_url: str) -> None:
     assert on(database_url, work) == [["A-COM", "A.COM"], ["B", "Z-9"], ["a"]]
 
 
-MARKET_TRADES = [
-    MarketTrade(1, "A.COM", Decimal("50.00"), Decimal(3), 10),
-    MarketTrade(2, "A.COM", Decimal("40.5"), Decimal("0.25"), 20),
-]
+MARKET_LEVELS: Levels = {
+    ("A.COM", Decimal("50.00")): Level(Decimal(3), 10),
+    ("A.COM", Decimal("40.5")): Level(Decimal("0.25"), 20),
+}
 
 
 def test_a_rebuild_takes_the_markets_trades_away_and_no_others(database_url: str) -> None:
@@ -190,13 +190,13 @@ def test_a_rebuild_takes_the_markets_trades_away_and_no_others(database_url: str
         found = []
         for _ in range(2):
             async with database.writing() as connection:
-                await add_market_trades(connection, MARKET_TRADES[:1])
-                await add_market_trades(connection, MARKET_TRADES)
-            assert (await verify(database)).differences == []
+                for key, level in MARKET_LEVELS.items():
+                    await add_market_trades(connection, {key: level})
             found.append(await totals(store))
             async with database.writing() as connection:
                 await clear_market_trades(connection)
             found.append(await totals(store))
+            assert (await verify(database)).differences == []
         return found
 
     with_market, without, again, without_again = on(database_url, work)
@@ -257,8 +257,8 @@ def test_a_deadlock_is_undone_and_tried_again(postgres) -> None:
         database = await Database.open(url)
         store = TradeStore(database)
         insert = (
-            "INSERT INTO store_trades (source, ticker, price, volume, time_ns, trade_id, "
-            "received_ns) VALUES ('ingest', 'A.COM', 1, 1, 1, '{}', 1)"
+            "INSERT INTO store_trades (ticker, price, volume, time_ns, trade_id, "
+            "received_ns) VALUES ('A.COM', 1, 1, 1, '{}', 1)"
         )
         other = await database.engine.connect()
         await other.execute(text("SET LOCAL deadlock_timeout = '100s'"))
