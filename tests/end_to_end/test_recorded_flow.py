@@ -18,7 +18,7 @@ from tradepit.client import AsyncClient, Client, RetryPolicy
 from tradepit.flow.api_market import ApiMarket
 from tradepit.flow.generated_session import generate_session
 from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
-from tradepit.marketdata.dbn_source import RecordedEvent, read_events
+from tradepit.marketdata.recorded_events import RecordedEvent, read_events
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "dbn"
 

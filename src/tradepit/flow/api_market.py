@@ -37,7 +37,7 @@ from tradepit.flow.operations import (
     Side,
     Trade,
 )
-from tradepit.marketdata.dbn_source import PRICE_SCALE
+from tradepit.marketdata.records import PRICE_SCALE
 
 ACCOUNTS: Final = 200
 """Anonymous accounts: enough that no account stands for the market, few enough to open quickly."""

@@ -28,12 +28,8 @@ from tradepit.flow.local_market import LocalMarket
 from tradepit.flow.market_port import Market, MarketUnavailable
 from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
 from tradepit.flow.run_report import counts_table, outsider_table, result_document
-from tradepit.marketdata.dbn_source import (
-    RecordedEvent,
-    RecordingError,
-    read_events,
-    read_info,
-)
+from tradepit.marketdata.recorded_events import RecordedEvent, read_events, read_symbols
+from tradepit.marketdata.sources.source import RecordingError
 
 app = typer.Typer(
     name="flow",
@@ -263,7 +259,7 @@ def _outsider(text: str) -> OutsiderOrder:
 
 
 def _symbol(file: Path) -> str:
-    symbols = read_info(file).symbols
+    symbols = read_symbols(file)
     if len(symbols) != 1:
         raise typer.BadParameter("name it: the recording has several", param_hint="--instrument")
     return symbols[0]

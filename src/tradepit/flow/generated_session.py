@@ -26,7 +26,7 @@ from databento_dbn import (
     SType,
 )
 
-from tradepit.marketdata.dbn_source import MboRecord, RecordedEvent, group_events
+from tradepit.marketdata.recorded_events import MboRecord, RecordedEvent, group_events
 
 TICK: Final = 250_000_000
 START_NS: Final = 1_700_000_000_000_000_000

@@ -23,7 +23,7 @@ from tradepit.flow.operations import Operation, Side, Trade
 from tradepit.flow.price_time_book import Execution, PriceTimeBook
 from tradepit.flow.recorded_policy import PolicyCounts, RecordedPolicy
 from tradepit.flow.recorded_truth import RecordedTruth, TruthStep
-from tradepit.marketdata.dbn_source import RecordedEvent
+from tradepit.marketdata.recorded_events import RecordedEvent
 
 BATCH_MAX: Final = 1_000
 """Operations in one request: the limit of the batch route."""

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from tradepit.flow.level_quantities import LevelQuantities
 from tradepit.flow.operations import Side, opposite
-from tradepit.marketdata.dbn_source import MboRecord, RecordedEvent
+from tradepit.marketdata.recorded_events import MboRecord, RecordedEvent
 
 SIDES: Final[dict[str, Side]] = {"B": "buy", "A": "sell"}
 """Sides of a recording that name one; others (N) say nothing."""

@@ -32,7 +32,7 @@ from typing import Final
 
 from tradepit.flow.operations import Cancel, Operation, Place, Replace, Side, Trade, opposite
 from tradepit.flow.recorded_book import Aggressor, EventFacts, HiddenFill, RecordedBook
-from tradepit.marketdata.dbn_source import RecordedEvent
+from tradepit.marketdata.recorded_events import RecordedEvent
 
 OWNERS_SLACK: Final = 10_000
 """Handles of finished orders kept before they are swept; a sweep costs one pass over all."""

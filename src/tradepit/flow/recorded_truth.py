@@ -13,7 +13,7 @@ from typing import Final
 
 from tradepit.flow.level_quantities import BestQuote
 from tradepit.flow.operations import Side
-from tradepit.marketdata.dbn_source import MboRecord, RecordedEvent
+from tradepit.marketdata.recorded_events import MboRecord, RecordedEvent
 
 _SIDES: Final[dict[str, Side]] = {"B": "buy", "A": "sell"}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from databento_dbn import F_LAST
 
-from tradepit.marketdata.dbn_source import MboRecord, RecordedEvent
+from tradepit.marketdata.recorded_events import MboRecord, RecordedEvent
 
 
 def parse_events(text: str) -> list[RecordedEvent]:

@@ -1,6 +1,9 @@
 """Market data: recordings of order-by-order sessions, and the live channels.
 
 - `records`: messages, effects and best prices as numpy arrays
-- `dbn_source`: Databento DBN files as a stream of events
+- `records`: the one record of order-by-order data, as numpy arrays
+- `sources`: where such records come from: DBN, LOBSTER, ITCH, the market's own journal
+- `recorded_events`: a recording as a stream of events, one value per record
+- `dbn_writer`: writes DBN files
 - `feeds`: what each frame of the engine changed for the channels that are watched
 """

@@ -15,7 +15,7 @@ from tradepit.flow.market_port import OrderState
 from tradepit.flow.operations import Cancel, Operation, Outcome
 from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
 from tradepit.flow.recorded_truth import RecordedTruth
-from tradepit.marketdata.dbn_source import RecordedEvent, read_events
+from tradepit.marketdata.recorded_events import RecordedEvent, read_events
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "dbn"
 

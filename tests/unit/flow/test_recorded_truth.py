@@ -9,7 +9,7 @@ import pytest
 from tradepit.flow.level_quantities import BestQuote
 from tradepit.flow.recorded_truth import RecordedTruth, TruthStep
 from tradepit.flow.recording_text import parse_events
-from tradepit.marketdata.dbn_source import read_events
+from tradepit.marketdata.recorded_events import read_events
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "dbn"
 

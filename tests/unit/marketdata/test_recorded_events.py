@@ -6,25 +6,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.unit.marketdata.sources.recordings import recording
 
 from tradepit.flow.generated_session import generate_records, generate_session, write_dbn
-from tradepit.marketdata.dbn_source import RecordingError, read_events, read_info
-
-DATA = Path(__file__).parents[4] / "shared" / "data" / "dbn"
-
-
-def recording(name: str) -> Path:
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"{name} is not here (../shared/data/dbn)")
-    return path
+from tradepit.marketdata.recorded_events import read_events, read_symbols
+from tradepit.marketdata.sources.source import RecordingError
 
 
 def test_a_written_session_is_read_back_record_for_record(tmp_path: Path) -> None:
     path = tmp_path / "session.dbn"
     write_dbn(path, generate_records(seed=1, events=300))
     assert list(read_events(path)) == generate_session(seed=1, events=300)
-    assert read_info(path).symbols == ("TEST",)
+    assert read_symbols(path) == ["TEST"]
 
 
 def test_an_event_ends_with_its_last_record_and_a_snapshot_stands_alone() -> None:
@@ -47,7 +40,7 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, content: bytes) -> None
     path = tmp_path / "wrong.dbn"
     path.write_bytes(content)
     with pytest.raises(RecordingError):
-        read_info(path)
+        read_symbols(path)
 
 
 @pytest.mark.parametrize(
@@ -60,17 +53,17 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, content: bytes) -> None
     ],
 )
 def test_every_version_of_the_format_gives_the_same_events(name: str) -> None:
-    reference = list(read_events(recording("conformance/test_data.mbo.dbn")))
-    assert list(read_events(recording(f"conformance/{name}"))) == reference
+    reference = list(read_events(recording("dbn/conformance/test_data.mbo.dbn")))
+    assert list(read_events(recording(f"dbn/conformance/{name}"))) == reference
 
 
 def test_records_of_another_schema_are_refused() -> None:
     with pytest.raises(RecordingError, match="not MBO"):
-        list(read_events(recording("conformance/test_data.mbp-1.dbn")))
+        list(read_events(recording("dbn/conformance/test_data.mbp-1.dbn")))
 
 
 def test_the_main_recording_has_the_known_counts() -> None:
-    events = list(read_events(recording("esh4-glbx-mdp3-20231225.mbo.dbn.zst")))
+    events = list(read_events(recording("dbn/esh4-glbx-mdp3-20231225.mbo.dbn.zst")))
     actions = Counter(record.action for event in events for record in event.records)
     assert actions == {"A": 29_216, "C": 17_999, "M": 12_233, "T": 2_973, "F": 6_371}
     assert events[0].is_snapshot
