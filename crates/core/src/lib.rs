@@ -6,7 +6,8 @@
 //! `accounts`), `book` orders prices, `ledger`
 //! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
 //! `history` is a bounded view of the events for reads, `json` writes orders for people,
-//! `answers` puts them into messages, `plain` reads ordinary ones from them.
+//! `answers` puts them into messages, `plain` reads ordinary ones from them. `mbo` is no part of the
+//! engine: it rebuilds other venues' books from their order-by-order data.
 
 pub mod account;
 pub mod answers;
@@ -19,6 +20,7 @@ pub mod index;
 pub mod json;
 pub mod keys;
 pub mod ledger;
+pub mod mbo;
 pub mod orders;
 pub mod plain;
 pub mod queries;

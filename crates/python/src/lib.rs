@@ -1,5 +1,6 @@
 //! The door between Python and the engine: bytes in, bytes out, and read-only questions.
 
+mod books;
 mod replica;
 mod tuples;
 mod writer;
@@ -85,6 +86,7 @@ fn scan_frames(
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replica::Replica>()?;
     module.add_class::<Applied>()?;
+    module.add_class::<books::Books>()?;
     module.add_class::<writer::Writer>()?;
     module.add_class::<Scan>()?;
     module.add_function(wrap_pyfunction!(scan_frames, module)?)?;

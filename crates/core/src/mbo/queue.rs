@@ -1,0 +1,186 @@
+//! Orders in slabs, linked into the queue of their level. Slots are used again: memory follows the
+//! largest number of orders that ever rested, not the length of the input.
+
+use super::record::Side;
+
+/// No slot.
+pub const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy)]
+pub struct Order {
+    pub id: u64,
+    pub size: u32,
+    pub level: u32,
+    pub previous: u32,
+    /// In a free slot: the next free one.
+    pub next: u32,
+    pub book: u32,
+    /// Whether the index knows it; records of top-of-book feeds are known by their side only.
+    pub is_indexed: bool,
+}
+
+#[derive(Clone, Copy)]
+pub struct Level {
+    pub price: i64,
+    pub size: u64,
+    pub head: u32,
+    pub tail: u32,
+    pub orders: u32,
+    pub side: Side,
+}
+
+/// All orders and levels of all books.
+pub struct Queues {
+    pub orders: Vec<Order>,
+    pub levels: Vec<Level>,
+    free_order: u32,
+    free_levels: Vec<u32>,
+    live: usize,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self::with_capacity(0)
+    }
+}
+
+impl Queues {
+    pub fn with_capacity(orders: usize) -> Self {
+        Self {
+            orders: Vec::with_capacity(orders),
+            levels: Vec::new(),
+            free_order: NONE,
+            free_levels: Vec::new(),
+            live: 0,
+        }
+    }
+
+    /// Orders that rest.
+    pub const fn live(&self) -> usize {
+        self.live
+    }
+
+    #[inline(always)]
+    pub fn order(&self, slot: u32) -> &Order {
+        &self.orders[slot as usize]
+    }
+
+    #[inline(always)]
+    pub fn order_mut(&mut self, slot: u32) -> &mut Order {
+        &mut self.orders[slot as usize]
+    }
+
+    #[inline(always)]
+    pub fn level(&self, slot: u32) -> &Level {
+        &self.levels[slot as usize]
+    }
+
+    #[inline(always)]
+    pub fn level_mut(&mut self, slot: u32) -> &mut Level {
+        &mut self.levels[slot as usize]
+    }
+
+    /// A slot for an order that is in no queue yet.
+    #[inline(always)]
+    pub fn new_order(&mut self, order: Order) -> u32 {
+        self.live += 1;
+        let slot = self.free_order;
+        if slot == NONE {
+            assert!(self.orders.len() < NONE as usize, "too many orders");
+            self.orders.push(order);
+            return (self.orders.len() - 1) as u32;
+        }
+        self.free_order = self.order(slot).next;
+        *self.order_mut(slot) = order;
+        slot
+    }
+
+    /// Give back the slot of an order that is in no queue.
+    #[inline(always)]
+    pub fn free_order(&mut self, slot: u32) {
+        self.live -= 1;
+        self.order_mut(slot).next = self.free_order;
+        self.free_order = slot;
+    }
+
+    #[inline(always)]
+    pub fn new_level(&mut self, side: Side, price: i64) -> u32 {
+        let level = Level { price, size: 0, head: NONE, tail: NONE, orders: 0, side };
+        if let Some(slot) = self.free_levels.pop() {
+            *self.level_mut(slot) = level;
+            return slot;
+        }
+        self.levels.push(level);
+        (self.levels.len() - 1) as u32
+    }
+
+    /// Give back the slot of a level whose orders are gone.
+    #[inline(always)]
+    pub fn free_level(&mut self, slot: u32) {
+        self.free_levels.push(slot);
+    }
+
+    /// Put an order at the back of a level.
+    #[inline(always)]
+    pub fn append(&mut self, slot: u32, level_slot: u32) {
+        let size = self.order(slot).size;
+        let level = self.level_mut(level_slot);
+        let tail = std::mem::replace(&mut level.tail, slot);
+        level.size += u64::from(size);
+        level.orders += 1;
+        if tail == NONE {
+            level.head = slot;
+        } else {
+            self.order_mut(tail).next = slot;
+        }
+        let order = self.order_mut(slot);
+        (order.level, order.previous, order.next) = (level_slot, tail, NONE);
+    }
+
+    /// Take an order out of its level; whether the level is empty now.
+    #[inline(always)]
+    pub fn unlink(&mut self, slot: u32) -> bool {
+        let Order { size, level, previous, next, .. } = *self.order(slot);
+        if previous != NONE {
+            self.order_mut(previous).next = next;
+        }
+        if next != NONE {
+            self.order_mut(next).previous = previous;
+        }
+        let level = self.level_mut(level);
+        if previous == NONE {
+            level.head = next;
+        }
+        if next == NONE {
+            level.tail = previous;
+        }
+        level.size -= u64::from(size);
+        level.orders -= 1;
+        level.orders == 0
+    }
+
+    /// Let an order keep its place with another size.
+    #[inline(always)]
+    pub fn resize(&mut self, slot: u32, size: u32) {
+        let order = self.order_mut(slot);
+        let old = std::mem::replace(&mut order.size, size);
+        let level = order.level;
+        let level = self.level_mut(level);
+        level.size = level.size - u64::from(old) + u64::from(size);
+    }
+
+    /// Slots of a level's orders, first in the queue first.
+    pub fn queue(&self, level: u32) -> impl Iterator<Item = u32> + '_ {
+        let head = self.level(level).head;
+        let at = |slot: u32| (slot != NONE).then_some(slot);
+        std::iter::successors(at(head), move |&slot| at(self.order(slot).next))
+    }
+
+    /// Orders and size before an order in its queue.
+    pub fn ahead(&self, slot: u32) -> (u32, u64) {
+        let before = self.queue(self.order(slot).level).take_while(|&other| other != slot);
+        before.fold((0, 0), |(orders, size), other| {
+            (orders + 1, size + u64::from(self.order(other).size))
+        })
+    }
+}
