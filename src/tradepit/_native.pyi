@@ -220,3 +220,59 @@ class Replica:
     ) -> list[tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]]:
         """Newest first: trade_id, sequence, time_ns, instrument, price, quantity, maker_order_id,
         taker_order_id, maker_account, taker_account, taker_side, maker_fee, taker_fee."""
+
+@final
+class Books:
+    """Books of many instruments and publishers, order by order: `tradepit.marketdata.books`.
+
+    Records are whole ones of 56 bytes (`MBO_DTYPE`), otherwise ValueError and nothing is applied.
+    Applying releases the GIL; meanwhile every other call raises RuntimeError. Applied: records,
+    events ended, mistakes. Levels: price, size, orders. Sides: ord("B"), ord("A").
+    """
+
+    def __init__(self, *, add_unknown_modifies: bool) -> None: ...
+    def apply(self, buffer: Buffer) -> tuple[int, int, int]: ...
+    def apply_with_effects(self, buffer: Buffer) -> tuple[tuple[int, int, int], bytes]:
+        """Applied, and `EFFECT_DTYPE` per record."""
+    def apply_with_best(
+        self, buffer: Buffer, changes_only: bool
+    ) -> tuple[tuple[int, int, int], bytes]:
+        """Applied, and `BBO_DTYPE` per event."""
+    def start_source(self) -> None: ...
+    def book_keys(self) -> list[tuple[int, int]]:
+        """publisher_id, instrument_id; ascending."""
+    def best(
+        self, publisher: int, instrument: int
+    ) -> tuple[tuple[int, int, int] | None, tuple[int, int, int] | None, bool]:
+        """Bid, ask, whether an event is going on."""
+    def best_of_all(
+        self, instrument: int
+    ) -> tuple[tuple[int, int, int] | None, tuple[int, int, int] | None, bool]: ...
+    def levels(
+        self, publisher: int, instrument: int, side: int, count: int
+    ) -> list[tuple[int, int, int]]: ...
+    def levels_of_all(
+        self, instrument: int, side: int, count: int
+    ) -> list[tuple[int, int, int]]: ...
+    def level(
+        self, publisher: int, instrument: int, side: int, price: int
+    ) -> tuple[int, int, list[tuple[int, int]]] | None:
+        """Price, size, orders (id, size) in queue order."""
+    def order(
+        self, publisher: int, instrument: int, id: int
+    ) -> tuple[int, int, int, int, int, int] | None:
+        """id, side, price, size, orders ahead, size ahead."""
+    def size_of_side(self, publisher: int, instrument: int, side: int) -> tuple[int, int]:
+        """Orders, levels."""
+    def crossed(
+        self, publisher: int, instrument: int
+    ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Before the first trade and from then on: events, first and last ts_event."""
+    def live_orders(self) -> int: ...
+    def counts(self) -> tuple[int, int, list[int], list[int]]:
+        """Records, events, records by action (A C M R T F N other), mistakes by ERROR_…."""
+    def save(self) -> bytes: ...
+    def load(self, saved: Buffer) -> None:
+        """Raises ValueError when the bytes are no saved books, or damaged."""
+    def digest(self) -> str:
+        """32 hex digits."""

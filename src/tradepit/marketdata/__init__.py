@@ -1,8 +1,8 @@
 """Market data: recordings of order-by-order sessions, and the live channels.
 
 - `records`: messages, effects and best prices as numpy arrays
-- `records`: the one record of order-by-order data, as numpy arrays
-- `sources`: where such records come from: DBN, LOBSTER, ITCH, the market's own journal
+- `sources`: where messages come from: DBN, LOBSTER, ITCH, the market's own journal
+- `books`: books from messages, order by order
 - `recorded_events`: a recording as a stream of events, one value per record
 - `dbn_writer`: writes DBN files
 - `feeds`: what each frame of the engine changed for the channels that are watched
