@@ -77,7 +77,10 @@ class JournalSource:
         self.info = tail.info
         last = tail.durable_sequence
         while tail.sequence < last:
-            yield from _bounded(tail.step())
+            records = tail.step()
+            if records is None:
+                return
+            yield from _bounded(records)
             if progress is not None:
                 progress(tail.sequence, last)
 
@@ -89,7 +92,7 @@ class JournalTail:
         self,
         path: Path,
         *,
-        first_sequence: int | None = None,
+        first_sequence: int | None,
         symbols: Collection[str] = (),
     ) -> None:
         """
@@ -140,8 +143,8 @@ class JournalTail:
         """Last sequence whose records were given."""
         return 0 if len(self._snapshot) else self._follower.place.sequence
 
-    def step(self) -> MboRecords:
-        """Return the next records; without new frames, none.
+    def step(self) -> MboRecords | None:
+        """Return the records of the next frames, which may be none; None without new frames.
 
         Raises:
             RecordingError: the journal is damaged, or something in it has no place in a record.
@@ -152,7 +155,7 @@ class JournalTail:
         try:
             frames = self._follower.step(STEP_BYTES)
             if not frames:
-                return _empty()
+                return None
             applied = self._replica.apply(frames)
             records = self._records.records(applied.events, after=self._before)
         except (JournalError, EnginePanicked, FrameError, NotRepresentable) as error:
