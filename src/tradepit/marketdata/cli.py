@@ -1,0 +1,219 @@
+"""`tradepit data`: look into recordings, convert and verify them; `tradepit record`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tradepit.marketdata import recorder
+from tradepit.marketdata.findings import (
+    Finding,
+    depth_finding,
+    level_finding,
+    queue_finding,
+    rebuild_finding,
+    survey_finding,
+)
+from tradepit.marketdata.sources.journal import JournalSource, JournalTail
+from tradepit.marketdata.sources.lobster import LobsterSource
+from tradepit.marketdata.sources.opening import open_source
+from tradepit.marketdata.sources.source import RecordingError, Source
+from tradepit.marketdata.survey import survey
+from tradepit.marketdata.verification.depth_rows import DepthRows
+from tradepit.marketdata.verification.price_levels import check_levels
+from tradepit.marketdata.verification.queues import check_queues
+from tradepit.marketdata.verification.rebuilding import rebuild
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look into recordings, convert and verify them, generate one.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        help="DBN file, LOBSTER file, folder or zip, ITCH 5.0 file, or a market's data directory."
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="NAME.dbn, or NAME.dbn.zst to compress.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def info(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="As for verify.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what is in recordings. Exit code 1 when one cannot be read to its end."""
+    findings = []
+    is_whole = True
+    for path in files:
+        try:
+            with _progress(path.name) as progress:
+                findings.append(survey_finding(path.name, survey(open_source(path), progress)))
+        except RecordingError as error:
+            errors.print(str(error), style="red", highlight=False)
+            is_whole = False
+    _tell(findings, as_json)
+    if not is_whole:
+        raise typer.Exit(1)
+
+
+@app.command()
+def convert(file: File, out: Out, force: Force = False) -> None:
+    """Write a recording as a DBN file (version 3, MBO); symbol mappings are kept."""
+    with _plain_errors(), _progress(file.name) as progress:
+        _check_out(out, force)
+        count = recorder.convert(open_source(file), out, progress)
+    console.print(f"wrote {count:,} records to {out}")
+
+
+@app.command()
+def verify(
+    file: File,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Depth rows (MBP-1 or MBP-10, DBN) of the same session."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild the books of a recording and check them. Exit code 1 on a mismatch.
+
+    LOBSTER: every row against the book file, by level and order by order. Others: end state,
+    mistakes by kind, crossed states by phase; with --against, every depth row.
+    """
+    with _plain_errors():
+        source = open_source(file)
+        if isinstance(source, LobsterSource):
+            findings = _verify_rows(source)
+        else:
+            findings = _verify_books(source, against)
+    _tell(findings, as_json)
+
+
+def _verify_rows(source: LobsterSource) -> list[Finding]:
+    with _progress(f"{source.path.name} by level") as progress:
+        levels = level_finding(check_levels(source, progress))
+    with _progress(f"{source.path.name} order by order") as progress:
+        return [levels, queue_finding(check_queues(source, progress))]
+
+
+def _verify_books(source: Source, against: Path | None) -> list[Finding]:
+    rows = None if against is None else DepthRows(against)
+    with _progress(source.path.name) as progress:
+        report = rebuild(source, progress, rows)
+    findings = [rebuild_finding(source.info, report)]
+    if rows is not None and against is not None:
+        findings.append(depth_finding(against.name, rows.report))
+    return findings
+
+
+def record(
+    out: Out,
+    data_dir: Annotated[
+        Path, typer.Option("--data-dir", help="The node's data directory.", file_okay=False)
+    ] = Path("data"),
+    first: Annotated[
+        int | None,
+        typer.Option(
+            "--from", min=1, help="First sequence; after the first, a snapshot comes before it."
+        ),
+    ] = None,
+    now: Annotated[
+        bool, typer.Option("--now", help="Begin with a snapshot of the books as they are.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what comes until Ctrl-C.")
+    ] = False,
+    instrument: Annotated[
+        list[str] | None, typer.Option(help="Only this symbol; may be given several times.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write the market as a DBN recording (MBO), from its first command on; safe beside its node.
+
+    Prices are in 1e-9 of the quote currency, sizes in lots, times market time.
+    """
+    if now and first is not None:
+        raise typer.BadParameter("give one of the two", param_hint="--now, --from")
+    symbols = frozenset(instrument or [])
+    with _plain_errors():
+        _check_out(out, force)
+        tail = JournalTail(data_dir, first_sequence=None if now else first or 1, symbols=symbols)
+        if follow:
+            count = _follow(tail, out)
+        else:
+            begin = tail.durable_sequence + 1 if now else first or 1
+            source = JournalSource(data_dir, first_sequence=begin, symbols=symbols)
+            with _progress("recording") as progress:
+                count = recorder.convert(source, out, progress)
+            tail.info = source.info
+        missing = symbols - set(tail.info.symbols)
+        if missing:
+            raise RecordingError(data_dir, f"never had {', '.join(sorted(missing))}")
+    console.print(f"wrote {count:,} records to {out}")
+
+
+def _follow(tail: JournalTail, out: Path) -> int:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    errors.print(f"recording to {out}; Ctrl-C ends it")
+    return recorder.follow(tail, out, wait=stopped.wait)
+
+
+def _tell(findings: list[Finding], as_json: bool) -> None:
+    """Print; exit code 1 when something is not right."""
+    if as_json:
+        typer.echo(json.dumps([finding.document() for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            console.print(finding.table())
+    if not all(finding.is_right for finding in findings):
+        raise typer.Exit(1)
+
+
+def _check_out(out: Path, force: bool) -> None:
+    if out.exists() and not force:
+        raise FileExistsError(f"{out} exists; --force writes over it")
+    if not out.name.endswith((".dbn", ".dbn.zst")):
+        raise typer.BadParameter("the name ends in .dbn or .dbn.zst", param_hint="--out")
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What a person can act on is a line, not a traceback."""
+    try:
+        yield
+    except (RecordingError, OSError) as error:
+        errors.print(str(error), style="red", highlight=False)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal that appears when the work takes long; nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
