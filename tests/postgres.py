@@ -50,6 +50,7 @@ class PostgresServer:
         """
         self._programs = find_programs()
         self._user = _server_user()
+        self._settings = dict(settings)
         self._numbers = itertools.count(1)
         self.directory = Path(tempfile.mkdtemp(prefix="tradepit-pg-"))
         self.log = self.directory / "log"
@@ -57,9 +58,13 @@ class PostgresServer:
             shutil.chown(self.directory, self._user, self._user)
         self._run("initdb", "-D", self.directory / "data", "-U", SYSTEM_USER, "-A", "trust",
                   "-E", "UTF8", "--locale=C", "--no-sync")  # fmt: skip
+        self.start()
+
+    def start(self) -> None:
+        """Start, also after `kill`, and wait until connections are taken."""
         options = {"listen_addresses": "", "unix_socket_directories": str(self.directory)}
-        given = [f"-c{name}={value}" for name, value in (options | dict(settings)).items()]
-        with self.log.open("wb") as log:
+        given = [f"-c{name}={value}" for name, value in (options | self._settings).items()]
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self.directory / "data", *given],
                 stdin=subprocess.DEVNULL,
@@ -88,12 +93,27 @@ class PostgresServer:
         self.sql(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def give(self, directory: Path) -> None:
+        """Make a directory the server's own."""
+        if self._user is not None:
+            shutil.chown(directory, self._user, self._user)
+
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement with psql; what it prints, without decoration."""
         options = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", SYSTEM_USER)
         return self._run(
             "psql", *options, "-h", self.directory, "-d", database, "-c", statement
         ).strip()
+
+    def kill(self) -> None:
+        """End the server as a crash does; its files stay."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def processes(self) -> list[int]:
+        """The server's main process and the ones that it started."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *map(int, children)]
 
     def stop(self) -> None:
         """End the server, and remove its directory."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
-import structlog
 import typer
 import uvloop
 from rich.console import Console
@@ -24,6 +22,7 @@ from tradepit.journal.port import JournalError
 from tradepit.node import cli as journal_cli
 from tradepit.node.definitions import DefinitionRefused
 from tradepit.node.outcome import NotAccepted
+from tradepit.observe.logs import configure_logs
 from tradepit.running import FIRST_ACCOUNT, AddressInUse, serve_market
 
 DEMO_CONFIG: Final = "demo"
@@ -113,7 +112,7 @@ def _load(config: str | None, **flags: object) -> Config:
 def _run(
     config: Config, *, account: str | None = None, flows: Iterable[Sequence[str]] = ()
 ) -> None:
-    _configure_logs()
+    configure_logs()
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         failure = uvloop.run(serve_market(config, account=account, flows=flows))
@@ -141,22 +140,6 @@ def _flow_command(*arguments: str) -> list[str]:
 def _fail(error: Exception) -> typer.Exit:
     errors.print(f"tradepit: {error}", style="red", highlight=False)
     return typer.Exit(1)
-
-
-def _configure_logs() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer()
-            if sys.stderr.isatty()
-            else structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def _mount(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
@@ -41,6 +42,11 @@ PROJECTOR: Final = "projections follow"
 
 WATCH_SECONDS: Final = 0.5
 """How coarse the projection's metrics are."""
+
+LOOK_SECONDS: Final = 2.0
+"""A database that says nothing for so long counts as not available."""
+
+LEAVE_SECONDS: Final = 3.0
 
 US_PER_SECOND: Final = 1e6
 
@@ -100,16 +106,36 @@ async def serve_market(
         finally:
             await asyncio.gather(*(each.stop() for each in companions))
             await server.stop()
-            await store.close()
     finally:
         if access is not None:
             access.close()
         await opened.close()
-        if watch is not None:
-            await watch.stop()
+    is_left = await _leave_database([store, watch])
     if opened.node.failure is None:
         console.print(f"stopped; {opened.node.replica.sequence:,} commands are durable")
+    if not is_left:
+        errors.print(
+            f"left without the database, which does not answer {opened.node.failure or ''}"
+        )
+        sys.stdout.flush()
+        os._exit(0 if opened.node.failure is None else 1)
     return opened.node.failure
+
+
+async def _leave_database(parts: Iterable[NodeStore | ProjectionWatch | None]) -> bool:
+    """Close what speaks to the database; everything else is closed already.
+
+    Returns:
+        False: something waits for an answer and cannot even be cancelled, since to cancel a
+        statement the driver asks the server, which hangs.
+    """
+    closing = [asyncio.ensure_future(part.close()) for part in parts if part is not None]
+    if closing:
+        await asyncio.wait(closing, timeout=LEAVE_SECONDS)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    return not left or not (await asyncio.wait(left, timeout=LEAVE_SECONDS))[1]
 
 
 def _projector(config: Config) -> Companion:
@@ -155,14 +181,17 @@ class ProjectionWatch:
 
     async def _look(self) -> None:
         while True:
+            look = asyncio.ensure_future(self.history.sequence())
+            if not (await asyncio.wait({look}, timeout=LOOK_SECONDS))[0]:
+                self.is_available = False
             try:
-                self.sequence = await self.history.sequence()
+                self.sequence = await look
                 self.is_available = True
             except (SQLAlchemyError, OSError):
                 self.is_available = False
             await asyncio.sleep(WATCH_SECONDS)
 
-    async def stop(self) -> None:
+    async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._database.close()

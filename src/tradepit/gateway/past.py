@@ -33,6 +33,7 @@ from tradepit.gateway.requests import (
     page_body,
 )
 from tradepit.gateway.times import format_time
+from tradepit.projections.database import within
 from tradepit.projections.reads import (
     Definition,
     Page,
@@ -49,6 +50,9 @@ CURSOR_DIGITS: Final = 18
 
 READING_SECONDS: Final = 1.0
 """How long a list waits for a projector that is behind."""
+
+ANSWER_SECONDS: Final = 5.0
+"""How long the database may take; then the answer is 503 `history_unavailable`."""
 
 
 class Query(Protocol):
@@ -68,11 +72,15 @@ async def ask(gateway: Gateway, request: AnyRequest, query: Query) -> Page | Non
         return None
     wanted = number_parameter(request, "min_sequence", 0, least=0)
     durable = gateway.node.replica.sequence
-    try:
+
+    async def answer() -> Page:
         reached = await history.reach(max(wanted, durable), READING_SECONDS)
         if reached < wanted:
             raise refused("sequence_not_reached", f"the history is at sequence {reached}")
         return await query(history)
+
+    try:
+        return await within(ANSWER_SECONDS, answer())
     except DatabaseError:
         raise refused("history_unavailable", retry_after=1) from None
 

@@ -16,7 +16,8 @@ from tradepit.gateway.desk import Reply
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.problems import problem_of
 from tradepit.gateway.replies import Answer, Memory, Recall, problem_answer
-from tradepit.projections.reads import SqlHistory, StoredOrder
+from tradepit.projections.database import within
+from tradepit.projections.reads import Page, SqlHistory, StoredOrder
 
 OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
@@ -39,13 +40,16 @@ class Recaller:
         recall = answer.recall
         assert recall is not None, "asked for an answer that recalls"
         try:
-            await self._history.reach(self._node.replica.sequence, past.READING_SECONDS)
-            page = await self._history.order(recall.order_id)
+            page = await within(past.ANSWER_SECONDS, self._order(recall.order_id))
         except past.DatabaseError:
             page = None
         if page is not None and page.rows:
             answer = _completed(answer, recall, page.rows[0])
         reply(answer)
+
+    async def _order(self, order_id: int) -> Page:
+        await self._history.reach(self._node.replica.sequence, past.READING_SECONDS)
+        return await self._history.order(order_id)
 
 
 def _completed(answer: Answer, recall: Recall, order: StoredOrder) -> Answer:

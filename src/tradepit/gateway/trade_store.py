@@ -34,6 +34,7 @@ from tradepit.gateway.trade_lines import (
     read_lines,
 )
 from tradepit.observe.metrics import LatencyHistogram, Sample, Source
+from tradepit.projections.database import within
 from tradepit.projections.exact import EXACT, text_of
 from tradepit.projections.store import StoreUnavailable, Totals, TradeStore
 from tradepit.projections.store.recording import Batch
@@ -59,6 +60,10 @@ MS_PER_SECOND: Final = 1e3
 US_PER_SECOND: Final = 1e6
 ZERO: Final = Decimal(0)
 
+STORE_SECONDS: Final = 30.0
+ANSWER_SECONDS: Final = 5.0
+"""How long the database may take to store, and to answer; then 503 `database_unavailable`."""
+
 
 class StoreDesk:
     """The store of a process, and how much is being stored right now."""
@@ -74,7 +79,10 @@ class StoreDesk:
         """Store a batch; a caller that goes away does not undo it. Raises `Refused`."""
         begin = time.perf_counter()
         try:
-            known = await asyncio.shield(self.store.ingest(batch))
+            known = await within(STORE_SECONDS, self.store.ingest(batch))
+        except TimeoutError as error:
+            problem = problem_of("database_unavailable", str(error), outcome="unknown")
+            raise Refused(problem) from error
         except StoreUnavailable as error:
             outcome = "rejected" if error.was_undone else "unknown"
             problem = problem_of("database_unavailable", str(error), outcome=outcome)
@@ -148,8 +156,9 @@ async def list_contracts(request: AnyRequest, trade_store: StoreGiven) -> Respon
     limit = number_parameter(request, "limit", PAGE_SIZE, most=PAGE_SIZE_MAX)
     after = request.query_params.get("cursor", "")
     try:
-        found, as_of = await trade_store.store.contracts(after=after, limit=limit + 1)
-    except StoreUnavailable as error:
+        page = trade_store.store.contracts(after=after, limit=limit + 1)
+        found, as_of = await within(ANSWER_SECONDS, page)
+    except (StoreUnavailable, TimeoutError) as error:
         raise _unavailable(error) from error
     took_ms = _since(begin)
     items = [
@@ -223,8 +232,9 @@ async def _find(
     if "shard" in request.query_params:
         shard = number_parameter(request, "shard", 0, least=0, most=SHARD_MAX)
     try:
-        found = await store.contract(ticker, shard=shard, price=price)
-    except StoreUnavailable as error:
+        asked = store.contract(ticker, shard=shard, price=price)
+        found = await within(ANSWER_SECONDS, asked)
+    except (StoreUnavailable, TimeoutError) as error:
         raise _unavailable(error) from error
     if found is None:
         raise refused("unknown_contract", field="ticker")
@@ -280,7 +290,7 @@ def _since(begin: float) -> float:
     return round((time.perf_counter() - begin) * MS_PER_SECOND, 3)
 
 
-def _unavailable(error: StoreUnavailable) -> Refused:
+def _unavailable(error: Exception) -> Refused:
     return refused("database_unavailable", str(error))
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tradepit.journal.layout import DataDirectory
 from tradepit.journal.mark import read_mark
 from tradepit.journal.port import JournalError
+from tradepit.observe.logs import configure_logs
 from tradepit.projections.database import Database, DatabaseRefused, default_url
 from tradepit.projections.projector import ProjectionRefused, Projector, project
 from tradepit.projections.verification import find_differences, hash_tables
@@ -145,6 +146,7 @@ def follow(data_dir: DataDir = Path("data"), url: Url = None) -> None:
 
     At a low priority: what is matched now matters more than what is read later.
     """
+    configure_logs()
     os.nice(PRIORITY)
     directory = DataDirectory(data_dir)
     _run(project(directory, url or default_url(data_dir)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
@@ -21,8 +22,15 @@ FILE_NAME: Final = "history.sqlite"
 BUSY_MS: Final = 30_000
 """How long a writer of SQLite waits for another one; each holds its lock for milliseconds."""
 
+CONNECT_SECONDS: Final = 10.0
+PATIENCE_SECONDS: Final = 600.0
+"""How long a writer waits for an answer of PostgreSQL. A slow server is waited for; a connection
+that died without a word must not hold a projector for ever."""
+
 MIGRATION_LOCK: Final = 7_232_410_551
 """PostgreSQL advisory lock: of several processes that start at once, one migrates."""
+
+Answer = TypeVar("Answer")
 
 DRIVERS: Final[Mapping[str, str]] = {
     "sqlite": "sqlite+aiosqlite",
@@ -91,6 +99,28 @@ class _Writing:
         await self._begun.__aexit__(*error)
 
 
+async def within(seconds: float, work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Await an answer of the database for so long and no longer.
+
+    It is not cancelled: to cancel a statement the driver asks the server, and would hang with it.
+
+    Raises:
+        TimeoutError: there is none yet.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(_forget)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        raise TimeoutError("the database does not answer")
+    return task.result()
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Nobody may be left to hear of an error."""
+    if not task.cancelled():
+        task.exception()
+
+
 def default_url(data_dir: Path) -> str:
     """The URL of the SQLite file in a node's data directory."""
     return f"sqlite:///{data_dir / FILE_NAME}"
@@ -107,7 +137,8 @@ def create_engine(url: str) -> AsyncEngine:
         raise DatabaseRefused(f"databases are sqlite:/// or postgresql://, not {name}://")
     parsed = parsed.set(drivername=DRIVERS[name])
     if name != "sqlite":
-        return create_async_engine(parsed, pool_pre_ping=True)
+        waits = {"timeout": CONNECT_SECONDS, "command_timeout": PATIENCE_SECONDS}
+        return create_async_engine(parsed, pool_pre_ping=True, connect_args=waits)
     engine = create_async_engine(parsed)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine

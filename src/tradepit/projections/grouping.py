@@ -34,10 +34,12 @@ class Groups:
         self.counts = self._ends - self._starts + 1
 
     def first(self, values: NDArray[Any]) -> NDArray[Any]:
-        return values[self._order[self._starts]]
+        chosen: NDArray[Any] = values[self._order[self._starts]]
+        return chosen
 
     def last(self, values: NDArray[Any]) -> NDArray[Any]:
-        return values[self._order[self._ends]]
+        chosen: NDArray[Any] = values[self._order[self._ends]]
+        return chosen
 
     def highest(self, values: NDArray[Any]) -> NDArray[Any]:
         return np.maximum.reduceat(values[self._order], self._starts)

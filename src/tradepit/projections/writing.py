@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
+from asyncpg.exceptions import InterfaceError, PostgresError
 from sqlalchemy import Column, Table, bindparam, delete, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradepit.projections.candles import CandleRows
@@ -80,6 +83,10 @@ async def clear(database: Database) -> None:
         for table in (*PROJECTED, projection):
             await connection.execute(delete(table))
         await clear_market_trades(connection)
+
+
+class CopyFailed(SQLAlchemyError):
+    """A COPY did not go through; it speaks to the driver itself."""
 
 
 class Writer:
@@ -238,7 +245,36 @@ class PostgresBulk:
         driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None, "a connection that was just used"
         columns = [column.name for column in table.c]
-        await driver.copy_records_to_table(name, records=rows, columns=columns)
+        await _unless_lost(
+            driver, driver.copy_records_to_table(name, records=rows, columns=columns)
+        )
+
+
+async def _unless_lost(driver: Any, copying: Coroutine[Any, Any, object]) -> None:
+    """Await a COPY; the driver would wait for ever to write on when its connection is lost.
+
+    Raises:
+        CopyFailed: it was lost, or the server refused.
+    """
+    task: asyncio.Future[Any] = asyncio.ensure_future(copying)
+    lost: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def tell(_: object) -> None:
+        if not lost.done():
+            lost.set_result(None)
+
+    driver.add_termination_listener(tell)
+    try:
+        await asyncio.wait({task, lost}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise CopyFailed("the connection was lost")
+        task.result()
+    except (PostgresError, InterfaceError) as error:
+        raise CopyFailed(str(error)) from error
+    finally:
+        driver.remove_termination_listener(tell)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _bound(table: Table, rows: Sequence[Row]) -> Sequence[Row]:
