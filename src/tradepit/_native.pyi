@@ -74,6 +74,25 @@ class FrameError(Exception):
     offending frame was applied."""
 
 @final
+class GeneratedSession:
+    """Order-by-order data of any length from a seed: `tradepit.marketdata.generated`."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        instruments: int,
+        orders: int,
+        pre_open_orders: int,
+        iceberg_ppm: int,
+        start_ns: int,
+        gap_ns: int,
+    ) -> None:
+        """Raises ValueError without an instrument."""
+    def take(self, records: int) -> bytes:
+        """The next whole events, at least so many records of `MBO_DTYPE`."""
+
+@final
 class Replica:
     """Engine state plus a bounded history of orders and trades (a view of the events)."""
 

@@ -7,7 +7,8 @@
 //! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
 //! `history` is a bounded view of the events for reads, `json` writes orders for people,
 //! `answers` puts them into messages, `plain` reads ordinary ones from them. `mbo` is no part of the
-//! engine: it rebuilds other venues' books from their order-by-order data.
+//! engine: it rebuilds other venues' books from their order-by-order data; `session` generates such
+//! data.
 
 pub mod account;
 pub mod answers;
@@ -24,6 +25,7 @@ pub mod mbo;
 pub mod orders;
 pub mod plain;
 pub mod queries;
+pub mod session;
 pub mod snapshot;
 #[rustfmt::skip]
 pub mod wire;

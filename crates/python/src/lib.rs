@@ -2,6 +2,7 @@
 
 mod books;
 mod replica;
+mod session;
 mod tuples;
 mod writer;
 
@@ -87,6 +88,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replica::Replica>()?;
     module.add_class::<Applied>()?;
     module.add_class::<books::Books>()?;
+    module.add_class::<session::GeneratedSession>()?;
     module.add_class::<writer::Writer>()?;
     module.add_class::<Scan>()?;
     module.add_function(wrap_pyfunction!(scan_frames, module)?)?;

@@ -6,10 +6,11 @@ import json
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -24,6 +25,7 @@ from tradepit.marketdata.findings import (
     rebuild_finding,
     survey_finding,
 )
+from tradepit.marketdata.generated import GeneratedSource, SessionSettings
 from tradepit.marketdata.sources.journal import JournalSource, JournalTail
 from tradepit.marketdata.sources.lobster import LobsterSource
 from tradepit.marketdata.sources.opening import open_source
@@ -33,6 +35,10 @@ from tradepit.marketdata.verification.depth_rows import DepthRows
 from tradepit.marketdata.verification.price_levels import check_levels
 from tradepit.marketdata.verification.queues import check_queues
 from tradepit.marketdata.verification.rebuilding import rebuild
+
+INSTRUMENTS_MAX: Final = 256
+"""Of a generated session: each has about 1.5 MB of price levels."""
+ORDERS_MAX: Final = 1_000_000
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -120,6 +126,52 @@ def _verify_books(source: Source, against: Path | None) -> list[Finding]:
     if rows is not None and against is not None:
         findings.append(depth_finding(against.name, rows.report))
     return findings
+
+
+@app.command()
+def generate(
+    out: Annotated[Path, typer.Argument(help="NAME.dbn, or NAME.dbn.zst to compress.")],
+    records: Annotated[
+        int | None, typer.Option(min=1, help="End with the event that reaches so many.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.001, help="End after so long by the session's clock.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
+    instruments: Annotated[int, typer.Option(min=1, max=INSTRUMENTS_MAX)] = 1,
+    orders: Annotated[
+        int, typer.Option(min=0, max=ORDERS_MAX, help="Of each book in the snapshot.")
+    ] = 10_000,
+    pre_open: Annotated[
+        int, typer.Option(min=0, max=ORDERS_MAX, help="Orders of each crossed pre-open.")
+    ] = 300,
+    icebergs: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of orders with hidden quantity.")
+    ] = 0.02,
+    rate: Annotated[
+        float, typer.Option(min=0.001, max=1e6, help="Events a second by the session's clock.")
+    ] = 200.0,
+    force: Force = False,
+) -> None:
+    """Write a generated session: snapshot, crossed pre-open, uncross, continuous trading."""
+    if records is None and minutes is None:
+        raise typer.BadParameter("say how long", param_hint="--records, --minutes")
+    settings = SessionSettings(
+        seed=seed,
+        records=records,
+        minutes=minutes,
+        instruments=instruments,
+        orders=orders,
+        pre_open_orders=pre_open,
+        icebergs=icebergs,
+        events_per_second=rate,
+    )
+    with _plain_errors(), _progress("generating") as progress:
+        _check_out(out, force)
+        started = time.perf_counter()
+        count = recorder.convert(GeneratedSource(settings), out, progress)
+    seconds = time.perf_counter() - started
+    console.print(f"wrote {count:,} records to {out} ({count / seconds:,.0f} a second)")
 
 
 def record(
