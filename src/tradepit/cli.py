@@ -19,6 +19,7 @@ from tradepit.access.sealing import MasterKeyError
 from tradepit.config import Config, ConfigError, find_config, load_config
 from tradepit.gateway.access import OpenAccessRefused
 from tradepit.journal.port import JournalError
+from tradepit.marketdata import cli as data_cli
 from tradepit.node import cli as journal_cli
 from tradepit.node.definitions import DefinitionRefused
 from tradepit.node.outcome import NotAccepted
@@ -45,6 +46,8 @@ app = typer.Typer(
 app.add_typer(journal_cli.app, name="journal")
 app.add_typer(keys_cli.app, name="keys")
 app.add_typer(store_cli.app, name="store")
+app.add_typer(data_cli.app, name="data")
+app.command()(data_cli.record)
 errors = Console(stderr=True, soft_wrap=True)
 
 ConfigName = Annotated[
