@@ -20,6 +20,9 @@ PAUSE_SECONDS_MAX: Final = 30.0
 
 PR_SET_PDEATHSIG: Final = 1
 
+SECRETS: Final = frozenset({"TRADEPIT_ACCESS__MASTER_KEY"})
+"""Variables of the node that nobody beside it needs."""
+
 errors = Console(stderr=True, soft_wrap=True)
 
 
@@ -42,7 +45,8 @@ class Companion:
         """
         self._name = name
         self._command = command
-        self._environment = os.environ | dict(environment or {})
+        own = {name: value for name, value in os.environ.items() if name not in SECRETS}
+        self._environment = own | dict(environment or {})
         self._is_needed = is_needed
         self._process: asyncio.subprocess.Process | None = None
         self._running = asyncio.ensure_future(self._run())

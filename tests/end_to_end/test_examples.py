@@ -29,7 +29,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 notebook = nbformat.read(sys.argv[1], as_version=4)
-kernel = AsyncKernelManager(transport="ipc", kernel_name="python3")
+kernel = AsyncKernelManager(transport="ipc", ip=sys.argv[2] + ".socket", kernel_name="python3")
 NotebookClient(notebook, timeout=60, km=kernel).execute()
 nbformat.write(notebook, sys.argv[2])
 """

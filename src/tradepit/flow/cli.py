@@ -45,6 +45,7 @@ PATIENT: Final = RetryPolicy(attempts=30)
 """A recording goes on where it was when the node comes back within a minute."""
 
 Url = Annotated[str, typer.Option(help="Address of the node.")]
+Seconds = Annotated[float | None, typer.Option(help="End after so long; default: Ctrl-C.", min=0.1)]
 
 
 @app.command()
@@ -128,21 +129,29 @@ def orders(
         list[str] | None,
         typer.Option(help="Trade only this one; default: all that have a reference price."),
     ] = None,
+    seconds: Seconds = None,
 ) -> None:
-    """Keep instruments busy with generated orders until interrupted."""
-    asyncio.run(_send_orders(url, rate, seed, instrument or []))
+    """Keep instruments busy with generated orders, at a rate that is kept."""
+    asyncio.run(_send_orders(url, rate, seed, instrument or [], seconds))
 
 
-async def _send_orders(url: str, rate: float, seed: int, symbols: list[str]) -> None:
+async def _send_orders(
+    url: str, rate: float, seed: int, symbols: list[str], seconds: float | None
+) -> None:
     screen = Console(stderr=True)
     async with AsyncClient(url, retries=flow_retries()) as client:
         flow = OrderFlow(client, rate=rate, seed=seed, symbols=symbols)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, flow.stop)
+        if seconds is not None:
+            loop.call_later(seconds, flow.stop)
         screen.print(f"sending {rate:g} operations a second to {url}; Ctrl-C ends it")
         await flow.run()
-        screen.print(f"{flow.sent:,} operations sent, {flow.refused:,} refused")
+        screen.print(
+            f"{flow.sent:,} operations sent, {flow.refused:,} refused; "
+            f"{flow.rate_achieved:,.1f} of {rate:g} a second"
+        )
 
 
 @app.command()
@@ -159,9 +168,7 @@ def trades(
     ] = 10,
     replicas: Annotated[int, typer.Option(help="Senders, each with prices of its own.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same prices.")] = 1,
-    seconds: Annotated[
-        float | None, typer.Option(help="End after so long; default: Ctrl-C.", min=0.1)
-    ] = None,
+    seconds: Seconds = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON on standard output.")
     ] = False,

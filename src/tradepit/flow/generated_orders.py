@@ -167,6 +167,16 @@ class OrderFlow:
         """Operations answered so far."""
         self.refused = 0
         """Operations that the market refused; cancels of filled orders are most of them."""
+        self._began_s: float | None = None
+        self._began_sent = 0
+
+    @property
+    def rate_achieved(self) -> float:
+        """Operations a second since the books were first full; what is behind is sent later, and
+        time without the node counts."""
+        if self._began_s is None:
+            return 0.0
+        return (self.sent - self._began_sent) / (time.monotonic() - self._began_s)
 
     def stop(self) -> None:
         """End after the batch in flight."""
@@ -190,6 +200,8 @@ class OrderFlow:
         for start in range(0, len(filling := stream.fill()), BATCH_MAX):
             await self._send(stream, filling[start : start + BATCH_MAX])
         due, owed = time.monotonic(), 0.0
+        if self._began_s is None:
+            self._began_s, self._began_sent = due, self.sent
         while not self._stopping.is_set():
             due += INTERVAL_S
             await self._sleep(due - time.monotonic())
