@@ -42,13 +42,16 @@ class DbnWriter:
         """
         self.path = path
         self.records = 0
-        self._growing = path if is_live else path.with_name(f".{path.name}.partial")
+        self._growing = path.with_name(f".{path.name}.partial")
         self._compression = Compression.from_str("zstd" if is_compressed else "none")
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._header = self._encoded_header(header)
         self._file = self._growing.open("w+b")
         self._file.write(self._header)
+        if is_live:  # a reader never meets a file without its header
+            self._file.flush()
+            self._growing = self._growing.replace(path)
 
     def write(self, records: MboRecords) -> None:
         """Add records; whole pieces go to the file."""
