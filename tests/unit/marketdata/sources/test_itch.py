@@ -87,6 +87,17 @@ def test_every_message_becomes_the_records_of_its_event(tmp_path: Path, prefix: 
     assert int(records["ts_event"][0]) == (int(midnight.timestamp()) + 1) * SECOND
 
 
+def test_order_that_was_taken_whole_is_known_no_more(tmp_path: Path) -> None:
+    messages = [
+        added(1, "B", 100, 10_000),
+        message("E", struct.pack(">QIQ", 1, 100, 900)),
+        message("D", struct.pack(">Q", 1)),
+        message("U", struct.pack(">QQII", 1, 2, 70, 10_010)),
+    ]
+    records = np.concatenate(list(write(tmp_path, b"".join(messages)).chunks()))
+    assert described(records)[-2:] == ["C N 0 - 1 last", "C N 0 - 1 last"]
+
+
 def test_cut_file_gives_everything_before_and_then_says_where(tmp_path: Path) -> None:
     data = framed("zeros")
     whole = np.concatenate(list(write(tmp_path, data).chunks()))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.marketdata.sources.recordings import AAPL, AMZN, recording
-from tests.unit.marketdata.verification.lobster_day import LobsterDay
+from tests.unit.marketdata.verification.lobster_day import LEVELS, TICK, LobsterDay
 
 from tradepit.marketdata.sources.lobster import LobsterSource
 from tradepit.marketdata.sources.source import RecordingError
@@ -60,6 +60,21 @@ def test_wrong_message_is_found(tmp_path: Path, seed: int, field: int) -> None:
     assert levels.wrong_rows[0] == row + 1
     if field == 3:  # a known order is found by its id, whatever its price and side
         assert queues.mismatches or queues.errors
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_level_that_no_message_made_is_found_where_it_appears(tmp_path: Path, seed: int) -> None:
+    day = LobsterDay(seed)
+    best = day.books[300][0:2]
+    for row in range(300, 800):  # for good, so that only its coming is wrong
+        kept = [number for level in range(LEVELS - 1) for number in day.books[row][4 * level :][:2]]
+        asks = [str(int(day.books[row][0]) - TICK // 2), "70", *kept]
+        for level in range(LEVELS):
+            day.books[row][4 * level : 4 * level + 2] = asks[2 * level : 2 * level + 2]
+    assert best != day.books[300][0:2]
+    levels, queues = checked(day, tmp_path)
+    for report in (levels, queues):
+        assert report.wrong_rows[0] == 301
 
 
 def test_missing_message_is_found(tmp_path: Path) -> None:
