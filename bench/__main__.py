@@ -20,6 +20,7 @@ from bench import (
     order_entry,
     projector,
     python,
+    recordings,
     replay,
     restart,
     sockets,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[int], Report]] = {
     "batch": batch.run,
     "sockets": sockets.run,
     "store": store.run,
+    "recordings": recordings.run,
 }
 ROUNDS = 5
 # Columns when the output is no terminal.
