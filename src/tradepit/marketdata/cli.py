@@ -24,6 +24,7 @@ from tradepit.marketdata.findings import (
     queue_finding,
     rebuild_finding,
     survey_finding,
+    twin_finding,
 )
 from tradepit.marketdata.generated import GeneratedSource, SessionSettings
 from tradepit.marketdata.sources.journal import JournalSource, JournalTail
@@ -32,6 +33,7 @@ from tradepit.marketdata.sources.opening import open_source
 from tradepit.marketdata.sources.source import RecordingError, Source
 from tradepit.marketdata.survey import survey
 from tradepit.marketdata.verification.depth_rows import DepthRows
+from tradepit.marketdata.verification.naive_twin import NaiveTwin
 from tradepit.marketdata.verification.price_levels import check_levels
 from tradepit.marketdata.verification.queues import check_queues
 from tradepit.marketdata.verification.rebuilding import rebuild
@@ -95,6 +97,10 @@ def verify(
         Path | None,
         typer.Option(help="Depth rows (MBP-1 or MBP-10, DBN) of the same session."),
     ] = None,
+    naive: Annotated[
+        bool,
+        typer.Option("--naive", help="Compare with the naive books too; minutes for a large file."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild the books of a recording and check them. Exit code 1 on a mismatch.
@@ -102,12 +108,14 @@ def verify(
     LOBSTER: every row against the book file, by level and order by order. Others: end state,
     mistakes by kind, crossed states by phase; with --against, every depth row.
     """
+    if naive and against is not None:
+        raise typer.BadParameter("one at a time", param_hint="--naive, --against")
     with _plain_errors():
         source = open_source(file)
         if isinstance(source, LobsterSource):
             findings = _verify_rows(source)
         else:
-            findings = _verify_books(source, against)
+            findings = _verify_books(source, against, naive)
     _tell(findings, as_json)
 
 
@@ -118,13 +126,16 @@ def _verify_rows(source: LobsterSource) -> list[Finding]:
         return [levels, queue_finding(check_queues(source, progress))]
 
 
-def _verify_books(source: Source, against: Path | None) -> list[Finding]:
+def _verify_books(source: Source, against: Path | None, naive: bool) -> list[Finding]:
     rows = None if against is None else DepthRows(against)
+    twin = NaiveTwin() if naive else None
     with _progress(source.path.name) as progress:
-        report = rebuild(source, progress, rows)
+        report = rebuild(source, progress, rows or twin)
     findings = [rebuild_finding(source.info, report)]
     if rows is not None and against is not None:
         findings.append(depth_finding(against.name, rows.report))
+    if twin is not None:
+        findings.append(twin_finding(twin.report))
     return findings
 
 

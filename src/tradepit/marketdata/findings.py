@@ -12,6 +12,7 @@ from tradepit.marketdata.records import PRICE_SCALE
 from tradepit.marketdata.sources.source import SourceInfo
 from tradepit.marketdata.survey import Survey
 from tradepit.marketdata.verification.depth_rows import DepthReport
+from tradepit.marketdata.verification.naive_twin import TwinReport
 from tradepit.marketdata.verification.price_levels import LevelReport
 from tradepit.marketdata.verification.queues import QueueReport
 from tradepit.marketdata.verification.rebuilding import EndState, RebuildReport
@@ -128,6 +129,21 @@ def depth_finding(name: str, report: DepthReport) -> Finding:
     }
     is_right = not report.mismatches and report.compared > 0
     return Finding(f"against {name}", values, is_right)
+
+
+def twin_finding(report: TwinReport) -> Finding:
+    """The naive books beside the native ones."""
+    values = {
+        "records": report.records,
+        "sides_compared": report.comparisons,
+        "mismatches": report.mismatches,
+        "first_after_records": report.first_wrong,
+        "same_mistakes": "yes" if report.equal_mistakes else "no",
+    }
+    if report.first_wrong is None:
+        del values["first_after_records"]
+    is_right = not report.mismatches and report.equal_mistakes
+    return Finding("naive books, every order in its place", values, is_right)
 
 
 def when(time_ns: int | None) -> str:

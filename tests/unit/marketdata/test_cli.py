@@ -11,6 +11,7 @@ import pytest
 import typer
 from tests.unit.marketdata.sources.recordings import (
     AAPL,
+    CLX5,
     CONFORMANCE,
     ESH4,
     recording,
@@ -112,6 +113,20 @@ def test_verify_compares_with_depth_rows() -> None:
     rebuilt, compared = documents("verify", mbo, "--against", rows)
     assert rebuilt["mistakes"] == "none"
     assert (compared["rows"], compared["compared"], compared["mismatches"]) == (4, 4, 0)
+
+
+def test_verify_compares_with_the_naive_books(tmp_path: Path) -> None:
+    out = tmp_path / "out.dbn"
+    arguments = ["generate", str(out), "--records", "6000", "--orders", "300", "--pre-open", "20"]
+    assert runner.invoke(app, arguments).exit_code == 0
+    rebuilt, twin = documents("verify", out, "--naive")
+    assert rebuilt["records"] == twin["records"]
+    assert (twin["sides_compared"], twin["mismatches"], twin["same_mistakes"]) == (4, 0, "yes")
+
+
+def test_recording_from_mid_session_is_the_same_to_the_naive_books() -> None:
+    _, twin = documents("verify", recording(CLX5), "--naive")
+    assert (twin["records"], twin["mismatches"], twin["same_mistakes"]) == (38_212, 0, "yes")
 
 
 @pytest.mark.parametrize("command", ["info", "verify", "convert"])

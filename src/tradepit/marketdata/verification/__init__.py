@@ -4,4 +4,5 @@
 - `price_levels`: LOBSTER, row by row, by level
 - `queues`: LOBSTER, row by row, order by order through the native books
 - `depth_rows`: the depth rows of the same session
+- `naive_twin`: the naive books beside the native ones
 """

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from tradepit.marketdata.books import Best, BookKey, Books, Crossed, SideTotals
 from tradepit.marketdata.records import SIDE_ASK, SIDE_BID
 from tradepit.marketdata.sources.source import MboRecords, Progress, Source
-
-EVERY_LEVEL: Final = 2**31 - 1
 
 
 class EndState(NamedTuple):

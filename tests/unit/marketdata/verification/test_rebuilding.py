@@ -14,11 +14,14 @@ from tests.unit.marketdata.sources.recordings import (
     recording,
 )
 
-from tradepit.marketdata.books import Level
+from tradepit.marketdata.books import Books, Level
 from tradepit.marketdata.dbn_writer import DbnWriter
+from tradepit.marketdata.generated import GeneratedSource, SessionSettings
+from tradepit.marketdata.records import FLAG_LAST
 from tradepit.marketdata.sources.dbn import DbnSource
 from tradepit.marketdata.sources.source import RecordingError
 from tradepit.marketdata.verification.depth_rows import DepthRows
+from tradepit.marketdata.verification.naive_twin import NaiveTwin
 from tradepit.marketdata.verification.rebuilding import EndState, RebuildReport, rebuild
 
 
@@ -86,3 +89,16 @@ def test_depth_rows_that_differ_are_named(tmp_path: Path) -> None:
 def test_file_without_depth_rows_cannot_be_compared_with() -> None:
     with pytest.raises(RecordingError, match="no MBP"):
         DepthRows(recording(f"{CONFORMANCE}/test_data.mbo.v3.dbn"))
+
+
+def test_books_that_differ_from_the_naive_ones_are_told() -> None:
+    (records,) = GeneratedSource(SessionSettings(seed=1, records=700, orders=300)).chunks()
+    twin, books = NaiveTwin(), Books()
+    twin.apply(books, records)
+    assert (twin.report.comparisons, twin.report.mismatches) == (2, 0)
+    extra = records[1:2].copy()
+    extra["order_id"], extra["flags"] = 1, FLAG_LAST
+    books.apply(extra)  # the naive ones do not see it
+    twin.apply(books, records[-1:])
+    assert twin.report.mismatches >= 1
+    assert twin.report.first_wrong is not None
