@@ -23,6 +23,7 @@ GET    /ws                                         -                    401 401 
 GET    /ws/trades                                  -                    401 401 426 426 426 426
 GET    /api/v1/ws                                  -                    401 401 426 426 426 426
 GET    /api/v1/ws/trades                           -                    401 401 426 426 426 426
+GET    /api/v1/stream                              -                    401 401 400 400 400 400
 POST   /api/v1/orders                              -                    401 401 403 201 403 201
 POST   /api/v1/orders/batch                        -                    401 401 403 200 403 200
 GET    /api/v1/orders                              client_id=alice      401 401 200 200 403 200

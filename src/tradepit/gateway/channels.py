@@ -8,12 +8,20 @@ the message.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 from tradepit.domain.wire import COMMAND_REJECTED, TRADE, EventKind, OrderStatus, Side
 from tradepit.gateway.answers import SIDE_TEXT, fill_texts, trade_text
 from tradepit.gateway.drafts import Market
+from tradepit.gateway.messages import (
+    Message,
+    Subscriber,
+    as_events,
+    as_frames,
+    event_id,
+    text_frame,
+)
 from tradepit.gateway.problems import REJECT_CODES
 from tradepit.marketdata.feeds import (
     FeedBoard,
@@ -30,19 +38,6 @@ LINGER_SECONDS: Final = 60.0
 SNAPSHOT_LEVELS: Final = 100_000
 SNAPSHOT_ORDERS: Final = 10_000
 
-_SHORT: Final = 126
-_LONG: Final = 2**16
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A server's WebSocket text frame: one message, unmasked."""
-    size = len(payload)
-    if size < _SHORT:
-        return bytes((0x81, size)) + payload
-    if size < _LONG:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
-
 
 class Name(NamedTuple):
     """What a channel carries. The instrument is 0 and the account 0 where they do not apply."""
@@ -53,57 +48,40 @@ class Name(NamedTuple):
     account: int = 0
 
 
-class Subscriber(Protocol):
-    """Somebody who is sent frames."""
-
-    def send(self, frames: bytes) -> None: ...
-
-
 class Channel:
     """One channel: its subscribers, its last sequence, and the messages it remembers."""
 
-    __slots__ = ("head", "idle_since", "last", "name", "pending", "subscribers", "window")
+    __slots__ = ("begin", "head", "idle_since", "last", "name", "pending", "subscribers", "window")
 
     def __init__(self, name: Name, title: str, last: int, window: int) -> None:
         self.name = name
         self.head = title
         """Beginning of every message, up to the sequence."""
-        self.last = last
-        self.window: deque[tuple[int, int, bytes]] = deque(maxlen=window)
-        """Feed sequence, the one before, frame."""
-        self.pending: list[bytes] = []
+        self.begin = self.last = last
+        """Followed from here on; and up to here."""
+        self.window: deque[Message] = deque(maxlen=window)
+        self.pending: list[Message] = []
         self.subscribers: dict[Subscriber, None] = {}
         self.idle_since = 0.0
 
     def push(self, feed_sequence: int, data: str) -> None:
         """Add a message; it goes out with the next flush."""
         text = f'{self.head}{feed_sequence},"previous_seq":{self.last},"data":{data}}}'
-        self._push(feed_sequence, text_frame(text.encode()))
+        self.push_bare(feed_sequence, text)
 
     def push_bare(self, feed_sequence: int, data: str) -> None:
         """Add a message that is its data alone."""
-        self._push(feed_sequence, text_frame(data.encode()))
-
-    def _push(self, feed_sequence: int, frame: bytes) -> None:
-        self.window.append((feed_sequence, self.last, frame))
+        message = Message(feed_sequence, self.last, data.encode())
+        self.window.append(message)
         self.last = feed_sequence
-        self.pending.append(frame)
+        self.pending.append(message)
 
-    def flush(self) -> None:
-        """Send what is pending to everybody."""
-        if self.pending:
-            frames = b"".join(self.pending)
-            self.pending.clear()
-            for subscriber in list(self.subscribers):
-                subscriber.send(frames)
-
-    def since(self, feed_sequence: int) -> bytes | None:
-        """The frames after a sequence; None when they are no longer remembered."""
-        if feed_sequence == self.last:
-            return b""
-        if not self.window or not self.window[0][1] <= feed_sequence < self.last:
+    def since(self, feed_sequence: int) -> list[Message] | None:
+        """The messages after a sequence; None when they are no longer remembered."""
+        first = self.window[0].previous if self.window else self.begin
+        if feed_sequence < first:
             return None
-        return b"".join([frame for at, _, frame in self.window if at > feed_sequence])
+        return [message for message in self.window if message.feed_sequence > feed_sequence]
 
 
 class Channels:
@@ -120,33 +98,67 @@ class Channels:
         return len(self._channels)
 
     def subscribe(self, subscriber: Subscriber, name: Name, since: int | None) -> None:
-        """Add a subscriber, and send it a snapshot or what it missed."""
+        """Add a subscriber to a WebSocket's channel, and send it a snapshot or what it missed."""
         self.flush()
-        channel = self._channels.get(name) or self._open(name)
-        missed = None if since is None else channel.since(since)
+        channel, missed = self._join(subscriber, name, since)
         if name.kind == "prints":
-            missed = b""
-        elif missed is None:
-            text = f'{channel.head}{channel.last},"snapshot":{self._snapshot(name)}}}'
-            missed = text_frame(text.encode())
+            return
+        if missed is None:
+            subscriber.send(text_frame(self._snapshot_text(channel, is_required=since is not None)))
         else:
             text = f'{channel.head}{channel.last},"resumed":true}}'
-            missed += text_frame(text.encode())
+            subscriber.send(as_frames(missed) + text_frame(text.encode()))
+
+    def open_stream(self, subscriber: Subscriber, names: Iterable[Name], since: int | None) -> None:
+        """Add the subscriber of an event stream: snapshots, then what it missed, then an id that
+        stands for both."""
+        self.flush()
+        snapshots: list[bytes] = []
+        missed: list[Message] = []
+        for name in names:
+            channel, found = self._join(subscriber, name, since)
+            if found is None:
+                text = self._snapshot_text(channel, is_required=since is not None)
+                snapshots.append(b"data: %b\n\n" % text)
+            else:
+                missed += found
+        now = event_id(self.now)
+        subscriber.send(b"".join(snapshots) + as_events(missed) + b"id: %b\n\n" % now)
+
+    @property
+    def now(self) -> int:
+        """The feed sequence of the present."""
+        return now_feed_sequence(self._market.replica.sequence)
+
+    def _join(
+        self, subscriber: Subscriber, name: Name, since: int | None
+    ) -> tuple[Channel, list[Message] | None]:
+        """Add a subscriber; the messages it missed, or None when it needs a snapshot."""
+        channel = self._channels.get(name) or self._open(name)
         channel.subscribers[subscriber] = None
-        if missed:
-            subscriber.send(missed)
+        if name.kind == "prints":
+            return channel, []
+        is_known = since is not None and since <= self.now
+        return channel, channel.since(since) if is_known and since is not None else None
+
+    def _snapshot_text(self, channel: Channel, *, is_required: bool) -> bytes:
+        """A snapshot; `is_required` when one wanted to go on where too much was missed."""
+        why = '"code":"snapshot_required",' if is_required else ""
+        text = f'{channel.head}{channel.last},{why}"snapshot":{self._snapshot(channel.name)}}}'
+        return text.encode()
 
     def subscribe_new(self, subscriber: Subscriber, name: Name, first_sequence: int) -> None:
         """Add a subscriber to what the frame that begins here has made: it was empty before."""
         channel = self._channels.get(name)
         if channel is None:
             channel = self._open(name)
-            channel.last = now_feed_sequence(first_sequence - 1)
+            channel.begin = channel.last = now_feed_sequence(first_sequence - 1)
             self._board.begin_empty(name.instrument)
         channel.subscribers[subscriber] = None
         if name.kind != "prints":
-            text = f'{channel.head}{channel.last},"snapshot":{_EMPTY[name.kind]}}}'
-            subscriber.send(text_frame(text.encode()))
+            text = f'{channel.head}{channel.last},"snapshot":{_EMPTY[name.kind]}}}'.encode()
+            is_stream = subscriber.is_stream
+            subscriber.send(b"data: %b\n\n" % text if is_stream else text_frame(text))
 
     def unsubscribe(self, subscriber: Subscriber, name: Name, now_s: float) -> None:
         """Remove a subscriber; the channel lingers."""
@@ -217,9 +229,27 @@ class Channels:
             self._schedule()
 
     def flush(self) -> None:
-        """Send everything that is pending."""
-        for channel in self._channels.values():
-            channel.flush()
+        """Send everything that is pending: a channel's frames to each of its sockets, and to each
+        stream the events of all its channels in one order."""
+        streams: dict[Subscriber, list[Channel]] = {}
+        pending = [channel for channel in self._channels.values() if channel.pending]
+        for channel in pending:
+            frames = b""
+            for subscriber in list(channel.subscribers):
+                if subscriber.is_stream:
+                    streams.setdefault(subscriber, []).append(channel)
+                else:
+                    frames = frames or as_frames(channel.pending)
+                    subscriber.send(frames)
+        events: dict[tuple[Name, ...], bytes] = {}
+        for subscriber, channels in streams.items():
+            names = tuple([channel.name for channel in channels])
+            if names not in events:
+                messages = [message for channel in channels for message in channel.pending]
+                events[names] = as_events(messages)
+            subscriber.send(events[names])
+        for channel in pending:
+            channel.pending.clear()
 
     def _push_trade(self, trade: TradePrint) -> None:
         data = trade_text(

@@ -96,26 +96,42 @@ class Gateway:
         rest: bytes,
     ) -> None:
         """Give a connection that asked for a WebSocket to one; `rest` came after its request."""
+        refusal, principal = self._let_in(transport, url, headers)
+        self.sockets.take(transport, url, headers, rest, refusal, principal)
+
+    def hand_over_stream(
+        self, transport: asyncio.Transport, url: bytes, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        """Give a connection that asked for an event stream to one."""
+        refusal, principal = self._let_in(transport, url, headers)
+        query = url.decode("latin-1").partition("?")[2]
+        last = dict(headers).get(b"last-event-id")
+        last_event_id = None if last is None else last.decode("latin-1")
+        self.sockets.take_stream(transport, query, last_event_id, refusal, principal)
+
+    def _let_in(
+        self, transport: asyncio.Transport, url: bytes, headers: list[tuple[bytes, bytes]]
+    ) -> tuple[Answer | None, Principal | None]:
+        """Who asks for a connection of its own, or why it does not get one."""
         found = dict(headers)
-        refusal: Answer | None = None
-        principal: Principal | None = None
         problem = self.doorkeeper.problem(found.get(b"host"), found.get(b"origin"))
         if problem is not None:
-            refusal = problem_answer(problem)
-        elif self.access is not None:
-            try:
-                principal = authenticate(
-                    self.access,
-                    method=b"GET",
-                    target=url,
-                    headers=headers,
-                    body=b"",
-                    peer=peer_of(transport),
-                    is_stream=True,
-                )
-            except AccessDenied as error:
-                refusal = denial_answer(error)
-        self.sockets.take(transport, url, headers, rest, refusal, principal)
+            return problem_answer(problem), None
+        if self.access is None:
+            return None, None
+        try:
+            principal = authenticate(
+                self.access,
+                method=b"GET",
+                target=url,
+                headers=headers,
+                body=b"",
+                peer=peer_of(transport),
+                is_stream=True,
+            )
+        except AccessDenied as error:
+            return denial_answer(error), None
+        return None, principal
 
     def charge(self, request: AnyRequest, count: int) -> None:
         """Count what a request holds beside itself; raises `Refused` rate_limited."""

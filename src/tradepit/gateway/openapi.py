@@ -222,6 +222,12 @@ SOCKETS: Final = {
     "with `client_id`. Every change names the `previous_seq` that it follows. `seq` is a journal "
     "sequence times 1,000,000 plus the event's place among those of its command. A consumer "
     "that falls behind is closed with code 4008.",
+    f"{API}/stream": "Channels as Server-Sent Events: `?channels=book:BTC-USD,trades:*`, for "
+    "`execution` also `client_id`. Each event's data is what a socket's message would be; events "
+    "of several channels come in one order. An event's id is `journal_sequence.index`: with "
+    "`Last-Event-ID` (or `last_event_id=`) all channels go on after it, or give a snapshot with "
+    "the code `snapshot_required` when too much was missed. A reader that falls behind is sent "
+    "the event `error` with the code `slow_consumer` and closed.",
     f"{API}/ws/trades": "One text frame per trade; `?instrument=` for one instrument.",
 }
 

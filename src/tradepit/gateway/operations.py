@@ -8,6 +8,7 @@ from typing import Final
 from litestar import Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from tradepit.gateway.event_stream import STREAM_PATH
 from tradepit.gateway.gateway import GatewayGiven
 from tradepit.gateway.openapi import openapi_document
 from tradepit.gateway.problems import refused
@@ -52,6 +53,11 @@ async def socket_without_upgrade() -> Response[bytes]:
     raise refused("upgrade_required")
 
 
+@get(STREAM_PATH)
+async def stream_on_a_busy_connection() -> Response[bytes]:
+    raise refused("malformed", "an event stream needs a connection of its own")
+
+
 @get("/docs")
 async def docs(request: AnyRequest) -> Response[bytes]:
     return _page("docs.html")
@@ -81,6 +87,7 @@ HANDLERS: Final = (
     metrics,
     openapi,
     socket_without_upgrade,
+    stream_on_a_busy_connection,
     docs,
     start_page,
 )

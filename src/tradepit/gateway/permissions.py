@@ -86,6 +86,7 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("GET", "/ws/trades"): Rule(READ),
     ("GET", f"{API}/ws"): Rule(READ),
     ("GET", f"{API}/ws/trades"): Rule(READ),
+    ("GET", f"{API}/stream"): Rule(READ),
 }
 """Routes that are not served (yet) do no harm here."""
 

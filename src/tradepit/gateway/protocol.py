@@ -36,6 +36,7 @@ from tradepit.gateway.authentication import (
     require,
     signed_of,
 )
+from tradepit.gateway.event_stream import STREAM_PATH
 from tradepit.gateway.gateway import peer_of
 from tradepit.gateway.problems import Refused, problem_of
 from tradepit.gateway.replies import Answer, problem_answer
@@ -71,6 +72,7 @@ host or key, and an origin, because it has to be compared."""
 _JSON: Final = b"application/json"
 _ORDERS: Final = frozenset({b"/api/v1/orders", b"/api/v1/orders/"})
 _BATCHES: Final = frozenset({b"/api/v1/orders/batch", b"/api/v1/orders/batch/"})
+_STREAM: Final = STREAM_PATH.encode()
 _ORDER_ID: Final = re.compile(rb"/api/v1/orders/\d+/?(?:\?|$)")
 
 
@@ -120,6 +122,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
         self.known_host: bytes | None = b""
         self.is_half_closed = False
         self.is_refused = False
+        self.is_handed_over = False
         self.refusal = b""
         self.access = self.gateway.access
         self.peer = peer_of(transport)
@@ -269,7 +272,9 @@ class OrderEntryProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.is_in_head = False
         self.head_size = 0
-        if self._begin_hot():
+        if self.is_handed_over:
+            return
+        if self._begin_hot() or self._asks_for_stream():
             return
         url, headers = self.url, self.headers
         super().on_message_begin()
@@ -283,6 +288,10 @@ class OrderEntryProtocol(HttpToolsProtocol):
         if self.slots:
             self.cycle = cast(Any, _Busy)
         super().on_headers_complete()
+
+    def _asks_for_stream(self) -> bool:
+        path = self.url.partition(b"?")[0]
+        return path.rstrip(b"/") == _STREAM and self.parser.get_method() == b"GET"
 
     def _begin_hot(self) -> bool:
         """Decide whether this request is a hot one, and remember what it asks for."""
@@ -334,16 +343,30 @@ class OrderEntryProtocol(HttpToolsProtocol):
         self.hot_parts = []
         return True
 
+    def _hand_over_stream(self) -> None:
+        if self._is_idle():
+            self.connections.discard(self)
+            self.is_handed_over = True  # what came with its request is not looked at
+            self.gateway.hand_over_stream(self.transport, self.url, self.headers)
+        else:
+            self._refuse("malformed", "an event stream needs a connection of its own")
+
     def on_body(self, body: bytes) -> None:
         if self.hot is None:
-            super().on_body(body)
+            if not (self.is_handed_over or self._asks_for_stream()):
+                super().on_body(body)
         else:
             self.hot_parts.append(body)
 
     def on_message_complete(self) -> None:
         self.request_since = 0.0
+        if self.is_handed_over:
+            return
         if self.hot is None:
-            super().on_message_complete()
+            if self._asks_for_stream():
+                self._hand_over_stream()
+            else:
+                super().on_message_complete()
             return
         take, key = self.hot
         self.hot = None

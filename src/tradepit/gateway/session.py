@@ -17,9 +17,10 @@ from tradepit.access.access import AccessDenied
 from tradepit.access.principals import Permission, Principal
 from tradepit.gateway.answers import json_text
 from tradepit.gateway.authentication import confine, denial, require
-from tradepit.gateway.channels import Name, text_frame
+from tradepit.gateway.channels import Name
 from tradepit.gateway.desk import result_json
 from tradepit.gateway.fields import check_key, visible
+from tradepit.gateway.messages import text_frame
 from tradepit.gateway.problems import UNDECODABLE, Problem, Refused, decoding_problem, refused
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import SocketMessage, decode_socket_message
@@ -56,6 +57,8 @@ class Reply:
 
 class Session(WSListener):
     """One WebSocket."""
+
+    is_stream = False
 
     def __init__(self, sockets: Sockets) -> None:
         super().__init__()

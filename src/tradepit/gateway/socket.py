@@ -1,4 +1,4 @@
-"""All WebSockets of the node, on connections taken over from the HTTP protocol."""
+"""All WebSockets and event streams of the node, on connections taken over from HTTP."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tradepit.access.principals import Principal
 from tradepit.domain.wire import EventKind
 from tradepit.gateway.channels import Channels, Name
 from tradepit.gateway.desk import Desk
+from tradepit.gateway.event_stream import EventStream
 from tradepit.gateway.fields import visible
 from tradepit.gateway.problems import Refused, problem_of, refused
 from tradepit.gateway.replies import Answer, problem_answer
@@ -45,7 +46,7 @@ _logger.setLevel(logging.WARNING)
 
 
 class Sockets:
-    """All open WebSockets of the node."""
+    """All open WebSockets and event streams of the node."""
 
     def __init__(self, desk: Desk, access: Access | None = None) -> None:
         self.desk = desk
@@ -53,7 +54,7 @@ class Sockets:
         self.channels = Channels(desk.market, desk.config.feed_window, self._schedule_flush)
         self.slow_count = 0
         self.now_s = time.monotonic()
-        self._sessions: dict[Session, None] = {}
+        self._sessions: dict[Session | EventStream, None] = {}
         self._protocols: set[Any] = set()
         self._is_flush_due = False
         self._flushed_at = 0.0
@@ -80,15 +81,35 @@ class Sockets:
             except Refused as error:
                 refusal = problem_answer(error.problem)
         if session is None:
-            message = answer_bytes(refusal or problem_answer(problem_of("not_found")))
-            transport.write(message.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
-            transport.close()
+            refuse(transport, refusal or problem_answer(problem_of("not_found")))
             return
         session.principal = principal
         protocol = new_protocol(session, self.desk.config.socket_message_max)
         protocol.connection_made(transport)
         transport.set_protocol(protocol)
         feed(protocol, upgrade_request(path, headers) + rest)
+
+    def take_stream(
+        self,
+        transport: asyncio.Transport,
+        query: str,
+        last_event_id: str | None,
+        refusal: Answer | None,
+        principal: Principal | None,
+    ) -> None:
+        """Make an event stream of a connection whose HTTP request asked for one, or send a
+        refusal."""
+        stream = EventStream(self, principal)
+        if refusal is None:
+            try:
+                stream.ask(query, last_event_id)
+            except Refused as error:
+                refusal = problem_answer(error.problem)
+        if refusal is not None:
+            refuse(transport, refusal)
+            return
+        transport.set_protocol(stream)
+        stream.connection_made(transport)
 
     def _session(self, path: str, query: str) -> Session | None:
         path = path.rstrip("/")
@@ -101,11 +122,11 @@ class Sockets:
             return TradesSession(self, symbol)
         return None
 
-    def add(self, session: Session) -> None:
+    def add(self, session: Session | EventStream) -> None:
         """A session is open."""
         self._sessions[session] = None
 
-    def remove(self, session: Session) -> None:
+    def remove(self, session: Session | EventStream) -> None:
         """A session is gone."""
         self._sessions.pop(session, None)
         for name in session.names:
@@ -125,7 +146,9 @@ class Sockets:
 
     # Channels
 
-    def names(self, session: Session, channel: str, client_id: str | None) -> list[Name]:
+    def names(
+        self, session: Session | EventStream, channel: str, client_id: str | None
+    ) -> list[Name]:
         """The channels that a text names; raises `Refused`. `*` is every instrument, later ones
         too."""
         if channel == "execution":
@@ -139,7 +162,7 @@ class Sockets:
         session.star_kinds.add(kind)
         return [Name(kind, instrument.number) for instrument in listing.by_symbol.values()]
 
-    def _execution(self, session: Session, client_id: str | None) -> list[Name]:
+    def _execution(self, session: Session | EventStream, client_id: str | None) -> list[Name]:
         if client_id is None:
             raise refused("invalid_field", "client_id names the account", field="client_id")
         visible(client_id, "client_id")
@@ -151,14 +174,16 @@ class Sockets:
 
     def subscribe(self, session: Session, name: Name, since: int | None) -> None:
         """Subscribe a session to a channel; again gives the snapshot again."""
-        if name not in session.names and len(session.names) >= self._limit:
-            detail = f"at most {self._limit} channels per socket"
+        limit = self.subscriptions_max
+        if name not in session.names and len(session.names) >= limit:
+            detail = f"at most {limit} channels per socket"
             raise refused("too_many_requests", detail, field="channel")
         session.names[name] = None
         self.channels.subscribe(session, name, since)
 
     @property
-    def _limit(self) -> int:
+    def subscriptions_max(self) -> int:
+        """Channels that one socket or stream may follow."""
         return self.desk.config.socket_subscriptions_max
 
     def unsubscribe(self, session: Session, name: Name) -> None:
@@ -177,7 +202,7 @@ class Sockets:
                 self.channels.subscribe_new(session, name, first_sequence)
         self.channels.on_frame(events)
 
-    def _late_names(self) -> Iterator[tuple[Session, Name]]:
+    def _late_names(self) -> Iterator[tuple[Session | EventStream, Name]]:
         """Accounts that sessions waited for, and instruments that their `*` now covers."""
         market = self.desk.market
         for session in self._sessions:
@@ -216,6 +241,8 @@ class Sockets:
         for session in list(self._sessions):
             if session.closing_since and now_s - session.closing_since > CLOSE_SECONDS:
                 session.cut()
+            elif isinstance(session, EventStream):
+                session.keep_alive(now_s)
         self.channels.sweep(now_s)
 
     def end(self, is_valid: Callable[[Principal], bool]) -> None:
@@ -232,6 +259,13 @@ class Sockets:
 
 _OPENED: Final = int(EventKind.ACCOUNT_OPENED)
 _DEFINED: Final = int(EventKind.INSTRUMENT_DEFINED)
+
+
+def refuse(transport: asyncio.Transport, refusal: Answer) -> None:
+    """Answer a request that asked for a connection of its own, and close."""
+    message = answer_bytes(refusal)
+    transport.write(message.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+    transport.close()
 
 
 def new_protocol(session: Session, message_max: int) -> Any:

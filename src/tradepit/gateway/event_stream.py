@@ -1,0 +1,125 @@
+"""Channels as Server-Sent Events, on connections taken over from the HTTP protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import parse_qs
+
+from tradepit.access.principals import Principal
+from tradepit.gateway.answers import json_text
+from tradepit.gateway.authentication import confine
+from tradepit.gateway.channels import Name
+from tradepit.gateway.messages import feed_sequence_of
+from tradepit.gateway.problems import refused
+
+if TYPE_CHECKING:
+    from tradepit.gateway.socket import Sockets
+
+STREAM_PATH: Final = "/api/v1/stream"
+CHANNELS_MAX: Final = 64
+"""Channel texts of one request; each may stand for many instruments."""
+
+KEEP_ALIVE_SECONDS: Final = 15.0
+"""Silence after which a comment shows that the stream lives."""
+
+HEAD: Final = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\n"
+    b"x-accel-buffering: no\r\nconnection: close\r\n\r\n"
+)
+
+
+class EventStream(asyncio.Protocol):
+    """One event stream."""
+
+    is_stream = True
+
+    def __init__(self, sockets: Sockets, principal: Principal | None) -> None:
+        self._sockets = sockets
+        self.principal = principal
+        self._wire: asyncio.Transport | None = None
+        self._asked: list[Name] = []
+        self._since: int | None = None
+        self._written_at = 0.0
+        self.names: dict[Name, None] = {}
+        self.star_kinds: set[str] = set()
+        self.waiting_accounts: set[str] = set()
+        self.closing_since = 0.0
+
+    def ask(self, query: str, last_event_id: str | None) -> None:
+        """Read what the request asks for; nothing is sent yet. Raises `Refused`."""
+        found = parse_qs(query, keep_blank_values=True)
+        texts = [text for given in found.get("channels", []) for text in given.split(",") if text]
+        if not texts:
+            raise refused("invalid_field", "name channels, such as trades:*", field="channels")
+        if len(texts) > CHANNELS_MAX:
+            raise refused("too_many_requests", f"at most {CHANNELS_MAX}", field="channels")
+        own = None if self.principal is None else self.principal.account
+        client_id = confine(found.get("client_id", [None])[-1], own)
+        for text in texts:
+            self._asked += self._sockets.names(self, text, client_id)
+        if len(set(self._asked)) > self._sockets.subscriptions_max:
+            raise refused("too_many_requests", "too many channels", field="channels")
+        since = last_event_id or found.get("last_event_id", [""])[-1]
+        if since:
+            self._since = feed_sequence_of(since)
+            if self._since is None:
+                raise refused("invalid_field", "is no id of an event", field="last_event_id")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        wire = self._wire = cast(asyncio.Transport, transport)
+        wire.write(HEAD)
+        self._sockets.add(self)
+        self.names = dict.fromkeys(self._asked)
+        self._sockets.channels.open_stream(self, self.names, self._since)
+
+    def data_received(self, data: bytes) -> None:
+        """Whatever is said after the request is not for this stream."""
+
+    def eof_received(self) -> bool:
+        """A reader may close its own way; it still reads."""
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wire = None
+        self._sockets.remove(self)
+
+    def send_answers(self) -> None:
+        """A stream asks nothing."""
+
+    def send(self, data: bytes) -> None:
+        """Write events, unless the consumer has fallen too far behind."""
+        wire = self._wire
+        if wire is None or self.closing_since or wire.is_closing():
+            return
+        if wire.get_write_buffer_size() > self._sockets.desk.config.socket_buffer_max:
+            self._sockets.slow_count += 1
+            last = max((self._sockets.channels.last(name) for name in self.names), default=0)
+            self._end("slow_consumer", "the reader has fallen too far behind", last)
+            return
+        wire.write(data)
+        self._written_at = self._sockets.now_s
+
+    def keep_alive(self, now_s: float) -> None:
+        """Say that the stream lives when there is nothing else to say."""
+        if now_s - self._written_at > KEEP_ALIVE_SECONDS:
+            self.send(b": keep-alive\n\n")
+            self._written_at = now_s
+
+    def close(self, code: int, reason: str) -> None:
+        """Say why, then close once what was written before is taken."""
+        self._end("stream_ended", reason, None)
+
+    def _end(self, code: str, detail: str, last: int | None) -> None:
+        if self._wire is None or self.closing_since:
+            return
+        self.closing_since = self._sockets.now_s
+        seq = "" if last is None else f',"seq":{last}'
+        text = f'{{"code":"{code}","detail":{json_text(detail)}{seq}}}'
+        self._wire.write(b"event: error\ndata: %b\n\n" % text.encode())
+        self._wire.close()
+
+    def cut(self) -> None:
+        """Close without waiting."""
+        if self._wire is not None:
+            self._wire.abort()
