@@ -56,7 +56,7 @@ def as_events(messages: Iterable[Message]) -> bytes:
     """
     pieces: list[bytes] = []
     after = -1
-    for message in sorted(messages, key=_by_sequence, reverse=True):
+    for message in reversed(sorted(messages, key=_by_sequence)):
         sequence = message.feed_sequence
         head = b"" if sequence == after else b"id: %b\n" % event_id(sequence)
         pieces.append(b"%bdata: %b\n\n" % (head, message.text))
