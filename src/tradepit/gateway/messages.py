@@ -56,7 +56,8 @@ def as_events(messages: Iterable[Message]) -> bytes:
     """
     pieces: list[bytes] = []
     after = -1
-    for message in reversed(sorted(messages, key=_by_sequence)):
+    ordered = sorted(messages, key=_by_sequence)
+    for message in ordered[::-1]:
         sequence = message.feed_sequence
         head = b"" if sequence == after else b"id: %b\n" % event_id(sequence)
         pieces.append(b"%bdata: %b\n\n" % (head, message.text))
