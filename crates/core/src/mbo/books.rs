@@ -34,6 +34,15 @@ pub struct Applied {
     pub mistakes: u64,
 }
 
+impl Applied {
+    /// Count another call's records too.
+    pub const fn add(&mut self, other: Self) {
+        self.records += other.records;
+        self.events += other.events;
+        self.mistakes += other.mistakes;
+    }
+}
+
 /// The hash under which the index knows an order.
 #[inline(always)]
 pub(super) const fn hash(book_key: u64, order_id: u64) -> u64 {
@@ -213,5 +222,10 @@ impl Books {
     /// Orders that rest, in all books.
     pub const fn live_orders(&self) -> usize {
         self.queues.live()
+    }
+
+    /// Orders that ever rested at once since the books were made or loaded: what memory follows.
+    pub fn live_orders_max(&self) -> usize {
+        self.queues.orders.len()
     }
 }

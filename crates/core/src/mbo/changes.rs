@@ -3,7 +3,7 @@
 use super::books::{Books, hash};
 use super::effect::{Effect, Kind, Place};
 use super::prices::key;
-use super::queue::{NONE, Order};
+use super::queue::{Home, NONE, Order};
 use super::record::{PRICE_NONE, Record, Side, flag};
 use super::report::Problem;
 
@@ -88,9 +88,13 @@ impl Books {
 
     #[inline(always)]
     pub(super) fn append(&mut self, book: u32, side: Side, price: i64, slot: u32) {
-        let (queues, prices) = (&mut self.queues, self.books[book as usize].side_mut(side));
-        let level = prices.get_or_insert(key(side, price), || queues.new_level(side, price));
-        queues.append(slot, level);
+        let home = Home::new(book, side);
+        let level = self.queues.find_level(home, price).unwrap_or_else(|| {
+            let level = self.queues.new_level(home, price);
+            self.books[book as usize].side_mut(side).insert(key(side, price), level);
+            level
+        });
+        self.queues.append(slot, level);
     }
 
     /// Take an order out of its level, and the level out of its side when it is empty.
@@ -99,7 +103,7 @@ impl Books {
         let level_slot = self.queues.order(slot).level;
         if self.queues.unlink(slot) {
             let level = self.queues.level(level_slot);
-            let (side, price) = (level.side, level.price);
+            let (side, price) = (level.home.side(), level.price);
             self.books[book as usize].side_mut(side).remove(key(side, price));
             self.queues.free_level(level_slot);
         }
@@ -148,7 +152,9 @@ impl Books {
         if size > resting {
             self.note(Problem::CancelTooLarge, effect);
         }
-        effect.kind = Kind::Removed;
+        if EFFECTS {
+            effect.kind = Kind::Removed;
+        }
         self.remove(book, slot, hash);
     }
 
@@ -178,8 +184,9 @@ impl Books {
             effect.kind = Kind::Removed;
             return self.remove(book, slot, hash);
         }
-        effect.kind = self.change(book, slot, record);
+        let kind = self.change(book, slot, record);
         if EFFECTS {
+            effect.kind = kind;
             effect.new = self.place(slot);
         }
     }
@@ -190,8 +197,9 @@ impl Books {
         let order = *self.queues.order(slot);
         let level = self.queues.level(order.level);
         // Without a side it stays on its own.
-        let side = record.side().unwrap_or(level.side);
-        if record.price() == level.price && side == level.side && record.size() <= order.size {
+        let side = record.side().unwrap_or(level.home.side());
+        if record.price() == level.price && side == level.home.side() && record.size() <= order.size
+        {
             self.queues.resize(slot, record.size());
             return Kind::ModifiedKept;
         }
@@ -259,7 +267,7 @@ impl Books {
         } else {
             self.queues.ahead(slot)
         };
-        let (side, price, size) = (level.side.letter(), level.price, order.size);
+        let (side, price, size) = (level.home.side().letter(), level.price, order.size);
         Place { side, price, size, orders_ahead, size_ahead }
     }
 }

@@ -1,14 +1,20 @@
 //! The prices of one side in order, each with the slot of its level.
 //!
 //! Keys ascend and the best is last: a bid's key is its price, an ask's the complement of it. So
-//! one code serves both sides, and what happens near the best price moves few entries.
+//! one code serves both sides, and what happens near the best price moves few entries. Only levels
+//! that come and go are searched for here; an order finds its level through an index.
 
 use super::record::Side;
 
 #[derive(Default, Clone)]
 pub struct Prices {
-    keys: Vec<i64>,
-    levels: Vec<u32>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    key: i64,
+    level: u32,
 }
 
 #[inline(always)]
@@ -20,85 +26,61 @@ pub const fn key(side: Side, price: i64) -> i64 {
 impl Prices {
     #[inline(always)]
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.entries.len()
     }
 
     /// Key and level of the best price.
     #[inline(always)]
     pub fn best(&self) -> Option<(i64, u32)> {
-        Some((*self.keys.last()?, *self.levels.last()?))
+        self.entries.last().map(|best| (best.key, best.level))
     }
 
     /// Levels, best first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = u32> + '_ {
-        self.levels.iter().rev().copied()
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.entries.iter().rev().map(|entry| entry.level)
     }
 
-    /// Where a key is, or where it belongs. Steps away from the best price in doubling strides.
+    /// How many entries are worse than this key. Steps away from the best in doubling strides.
     #[inline(always)]
-    fn search(&self, key: i64) -> Result<usize, usize> {
-        let keys = self.keys.as_slice();
-        let (mut stride, mut high) = (1, keys.len());
-        let mut low = 0;
+    fn worse(&self, key: i64) -> usize {
+        let entries = self.entries.as_slice();
+        let (mut stride, mut high, mut low) = (1, entries.len(), 0);
         while stride <= high {
             let at = high - stride;
-            if keys[at] <= key {
-                low = at;
+            if entries[at].key < key {
+                low = at + 1;
                 break;
             }
             high = at;
             stride *= 2;
         }
-        while low < high {
-            let middle = low.midpoint(high);
-            if keys[middle] < key {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        if keys.get(low) == Some(&key) { Ok(low) } else { Err(low) }
+        low + entries[low..high].partition_point(|entry| entry.key < key)
     }
 
+    /// Take in a level at a key that is not there.
     #[inline(always)]
-    pub fn get(&self, key: i64) -> Option<u32> {
-        self.search(key).ok().map(|at| self.levels[at])
-    }
-
-    /// The level at this key, made by `new` when there is none.
-    #[inline(always)]
-    pub fn get_or_insert(&mut self, key: i64, new: impl FnOnce() -> u32) -> u32 {
-        match self.search(key) {
-            Ok(at) => self.levels[at],
-            Err(at) => {
-                let level = new();
-                self.keys.insert(at, key);
-                self.levels.insert(at, level);
-                level
-            }
-        }
+    pub fn insert(&mut self, key: i64, level: u32) {
+        let at = self.worse(key);
+        self.entries.insert(at, Entry { key, level });
     }
 
     /// Forget a key that is there.
     #[inline(always)]
     pub fn remove(&mut self, key: i64) {
-        let at = self.search(key).expect("a level has its price");
-        self.keys.remove(at);
-        self.levels.remove(at);
+        let at = self.worse(key);
+        let gone = self.entries.remove(at);
+        assert!(gone.key == key, "a level has its price");
     }
 
     /// Take over levels by price, worst first; whether they were in order.
     pub fn fill(&mut self, side: Side, levels: &[(i64, u32)]) -> bool {
-        self.keys = levels.iter().map(|&(price, _)| key(side, price)).collect();
-        self.levels = levels.iter().map(|&(_, level)| level).collect();
-        self.keys.is_sorted_by(|a, b| a < b)
+        let entry = |&(price, level): &(i64, u32)| Entry { key: key(side, price), level };
+        self.entries = levels.iter().map(entry).collect();
+        self.entries.is_sorted_by(|a, b| a.key < b.key)
     }
 
-    /// Forget all; the levels that were there, best first.
-    pub fn take(&mut self) -> Vec<u32> {
-        self.keys.clear();
-        let mut levels = std::mem::take(&mut self.levels);
-        levels.reverse();
-        levels
+    /// Forget all; the levels that were there.
+    pub fn take(&mut self) -> impl Iterator<Item = u32> + use<> {
+        std::mem::take(&mut self.entries).into_iter().map(|entry| entry.level)
     }
 }

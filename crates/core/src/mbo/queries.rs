@@ -4,6 +4,7 @@
 use super::book::{Best, Book, Top};
 use super::books::{Books, hash};
 use super::prices::key;
+use super::queue::Home;
 use super::record::{Side, book_key};
 use super::report::CrossedPhase;
 use std::collections::BTreeMap;
@@ -90,7 +91,8 @@ impl Books {
         side: Side,
         price: i64,
     ) -> Option<LevelView> {
-        let slot = self.book(publisher, instrument)?.side(side).get(key(side, price))?;
+        let home = Home::new(self.find_book(publisher, instrument)?, side);
+        let slot = self.queues.find_level(home, price)?;
         let orders = self.queues.queue(slot).map(|order| self.queues.order(order));
         let orders = orders.map(|order| (order.id, order.size)).collect();
         Some(LevelView { price, size: self.queues.level(slot).size, orders })
@@ -103,7 +105,7 @@ impl Books {
         let order = self.queues.order(slot);
         let level = self.queues.level(order.level);
         let (orders_ahead, size_ahead) = self.queues.ahead(slot);
-        let (side, price, size) = (level.side, level.price, order.size);
+        let (side, price, size) = (level.home.side(), level.price, order.size);
         Some(OrderView { id, side, price, size, orders_ahead, size_ahead })
     }
 

@@ -2,6 +2,7 @@
 //! largest number of orders that ever rested, not the length of the input.
 
 use super::record::Side;
+use crate::index::{FlatIndex, spread};
 
 /// No slot.
 pub const NONE: u32 = u32::MAX;
@@ -26,7 +27,30 @@ pub struct Level {
     pub head: u32,
     pub tail: u32,
     pub orders: u32,
-    pub side: Side,
+    /// Its book and side.
+    pub home: Home,
+}
+
+/// One side of one book.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Home(u32);
+
+impl Home {
+    #[inline(always)]
+    pub const fn new(book: u32, side: Side) -> Self {
+        Self(book << 1 | side as u32)
+    }
+
+    #[inline(always)]
+    pub const fn side(self) -> Side {
+        if self.0 & 1 == 0 { Side::Bid } else { Side::Ask }
+    }
+
+    /// The hash under which the index knows its level at a price.
+    #[inline(always)]
+    const fn hash(self, price: i64) -> u64 {
+        spread(price as u64 ^ (self.0 as u64).wrapping_mul(0xd6e8_feb8_6659_fd93))
+    }
 }
 
 /// All orders and levels of all books.
@@ -35,6 +59,8 @@ pub struct Queues {
     pub levels: Vec<Level>,
     free_order: u32,
     free_levels: Vec<u32>,
+    /// Levels by home and price.
+    level_index: FlatIndex,
     live: usize,
 }
 
@@ -51,6 +77,7 @@ impl Queues {
             levels: Vec::new(),
             free_order: NONE,
             free_levels: Vec::new(),
+            level_index: FlatIndex::default(),
             live: 0,
         }
     }
@@ -104,19 +131,33 @@ impl Queues {
     }
 
     #[inline(always)]
-    pub fn new_level(&mut self, side: Side, price: i64) -> u32 {
-        let level = Level { price, size: 0, head: NONE, tail: NONE, orders: 0, side };
-        if let Some(slot) = self.free_levels.pop() {
+    pub fn find_level(&self, home: Home, price: i64) -> Option<u32> {
+        self.level_index.find(home.hash(price), |slot| {
+            let level = self.level(slot);
+            level.price == price && level.home == home
+        })
+    }
+
+    /// A level where there is none yet.
+    #[inline(always)]
+    pub fn new_level(&mut self, home: Home, price: i64) -> u32 {
+        let level = Level { price, size: 0, head: NONE, tail: NONE, orders: 0, home };
+        let slot = if let Some(slot) = self.free_levels.pop() {
             *self.level_mut(slot) = level;
-            return slot;
-        }
-        self.levels.push(level);
-        (self.levels.len() - 1) as u32
+            slot
+        } else {
+            self.levels.push(level);
+            (self.levels.len() - 1) as u32
+        };
+        self.level_index.insert(home.hash(price), slot);
+        slot
     }
 
     /// Give back the slot of a level whose orders are gone.
     #[inline(always)]
     pub fn free_level(&mut self, slot: u32) {
+        let Level { home, price, .. } = *self.level(slot);
+        self.level_index.remove(home.hash(price), slot);
         self.free_levels.push(slot);
     }
 

@@ -2,7 +2,7 @@
 
 use super::book::Book;
 use super::books::{Books, hash};
-use super::queue::{NONE, Order};
+use super::queue::{Home, NONE, Order};
 use super::record::Side;
 use super::report::{ACTION_COUNTS, Counts, CrossedPhase, PROBLEM_COUNTS};
 
@@ -119,7 +119,11 @@ impl Books {
         let mut slots = Vec::new();
         for _ in 0..levels {
             let price = i64::from_le_bytes(reader.take()?);
-            let level = self.queues.new_level(side, price);
+            let home = Home::new(at, side);
+            if self.queues.find_level(home, price).is_some() {
+                return Err(Damaged);
+            }
+            let level = self.queues.new_level(home, price);
             slots.push((price, level));
             for _ in 0..u32::from_le_bytes(reader.take()?) {
                 let order = reader.order(at)?;
