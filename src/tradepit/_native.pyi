@@ -1,6 +1,7 @@
 """The native door: bytes in, bytes out. Records: schema/records.toml; behaviour: docs/rules.md."""
 
-from typing import final
+import os
+from typing import Any, final
 
 Buffer = bytes | bytearray | memoryview
 
@@ -288,6 +289,8 @@ class Books:
     ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Before the first trade and from then on: events, first and last ts_event."""
     def live_orders(self) -> int: ...
+    def live_orders_max(self) -> int:
+        """At once, since the books were made or loaded."""
     def counts(self) -> tuple[int, int, list[int], list[int]]:
         """Records, events, records by action (A C M R T F N other), mistakes by ERROR_…."""
     def save(self) -> bytes: ...
@@ -295,3 +298,26 @@ class Books:
         """Raises ValueError when the bytes are no saved books, or damaged."""
     def digest(self) -> str:
         """32 hex digits."""
+
+class DbnError(Exception):
+    """No DBN file of records that can be read, or a damaged one; the text names the place."""
+
+@final
+class DbnReader:
+    """Order-by-order records of a DBN file: `tradepit.marketdata.dbn_reader`.
+
+    Raises DbnError and OSError; when a file is damaged, after all before it was delivered.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None: ...
+    def read(self, count: int) -> bytes:
+        """The next records, about so many; empty at the end."""
+    def apply_to(self, books: Books, count: int) -> tuple[int, int, int]:
+        """Apply the next records, about so many: records, events, mistakes; 0 records at the
+        end."""
+    def metadata(self) -> dict[str, Any] | None:
+        """The header; None for a fragment. Mappings: raw symbol, symbol, first day, day after."""
+    def skipped(self) -> list[tuple[int, int]]:
+        """Records of other kinds passed over: record type, count."""
+    def progress(self) -> tuple[int, int]:
+        """Bytes of the file read so far, and all of them."""

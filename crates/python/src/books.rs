@@ -150,6 +150,10 @@ impl Books {
         self.books.live_orders()
     }
 
+    fn live_orders_max(&self) -> usize {
+        self.books.live_orders_max()
+    }
+
     fn counts(&self) -> (u64, u64, Vec<u64>, Vec<u64>) {
         let counts = self.books.counts();
         (counts.records, counts.events, counts.actions.to_vec(), counts.problems.to_vec())

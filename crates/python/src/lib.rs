@@ -1,6 +1,8 @@
 //! The door between Python and the engine: bytes in, bytes out, and read-only questions.
 
 mod books;
+mod dbn_file;
+mod dbn_reader;
 mod replica;
 mod session;
 mod tuples;
@@ -17,6 +19,12 @@ pyo3::create_exception!(
     EnginePanicked,
     PyException,
     "The engine panicked; its state must not be used."
+);
+pyo3::create_exception!(
+    _native,
+    DbnError,
+    PyException,
+    "No DBN file of records that can be read, or a damaged one; the text names the place."
 );
 pyo3::create_exception!(
     _native,
@@ -89,10 +97,12 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Applied>()?;
     module.add_class::<books::Books>()?;
     module.add_class::<session::GeneratedSession>()?;
+    module.add_class::<dbn_reader::DbnReader>()?;
     module.add_class::<writer::Writer>()?;
     module.add_class::<Scan>()?;
     module.add_function(wrap_pyfunction!(scan_frames, module)?)?;
     module.add("EnginePanicked", module.py().get_type::<EnginePanicked>())?;
+    module.add("DbnError", module.py().get_type::<DbnError>())?;
     module.add("FrameError", module.py().get_type::<FrameError>())?;
     Ok(())
 }

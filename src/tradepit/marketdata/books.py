@@ -229,6 +229,12 @@ class Books:
         """Orders that rest, over all books."""
         return self._native.live_orders()
 
+    @property
+    def live_orders_max(self) -> int:
+        """Orders that ever rested at once since the books were made or loaded: memory follows it,
+        not the length of what was applied."""
+        return self._native.live_orders_max()
+
     def save(self) -> bytes:
         """Return the whole state with counts and reports, orders in queue order."""
         return self._native.save()
