@@ -1,14 +1,14 @@
 //! Order-by-order records of a DBN file, read through the format's own library.
 //!
 //! Versions 1 to 3, plain or zstd, whole or a fragment without a header. The library's state
-//! machine cuts the bytes into records; order-by-order ones are handed on as they are (they look
-//! the same in every version), others are counted. Whatever is wrong with a file comes up only
+//! machine reads the header and cuts the bytes into records; runs of order-by-order ones are handed
+//! on where they lie (they look the same in every version), others are counted. Whatever is wrong with a file comes up only
 //! after everything before it was delivered.
 
 use dbn::decode::DynReader;
 use dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
 use dbn::enums::rtype;
-use dbn::{Metadata, RType, RecordRef, VersionUpgradePolicy};
+use dbn::{Metadata, RType, VersionUpgradePolicy};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -21,8 +21,6 @@ pub type RecordBytes = [u8; RECORD_BYTES];
 const FILE_BYTES: usize = 256 << 10;
 /// Decompressed bytes on their way to records: they fit into the second level cache.
 const BUFFER_BYTES: usize = 128 << 10;
-/// Records cut at once; their places lie on the stack.
-const RECORDS_AT_ONCE: usize = 128;
 /// Enough to tell a header from a record from anything else.
 const START_BYTES: usize = 16;
 const MAGIC: &[u8] = b"DBN";
@@ -127,52 +125,64 @@ impl DbnFile {
         self.reader.get_mut().stream_position().unwrap_or_default()
     }
 
-    /// Add order-by-order records, at least one and about `count`, unless the end has come; then
-    /// none. An error says what is wrong at the place that has been reached.
-    pub fn read(&mut self, out: &mut Vec<RecordBytes>, count: usize) -> Result<(), Trouble> {
-        let wanted = out.len().saturating_add(count.max(1));
-        let start = out.len();
-        while out.len() < wanted && !self.is_at_end {
-            if let Err(trouble) = self.step(out) {
-                self.is_at_end = true;
-                self.trouble = Some(trouble);
+    /// Hand on about `count` order-by-order records, at least one, unless the end has come; how
+    /// many. An error says what is wrong at the place that has been reached, after a call that
+    /// handed on what comes before it.
+    pub fn read(
+        &mut self,
+        count: usize,
+        mut sink: impl FnMut(&[RecordBytes]),
+    ) -> Result<usize, Trouble> {
+        let (mut read, wanted) = (0, count.max(1));
+        while read < wanted && !self.is_at_end {
+            match self.step(wanted - read, &mut sink) {
+                Ok(records) => read += records,
+                Err(trouble) => {
+                    self.is_at_end = true;
+                    self.trouble = Some(trouble);
+                }
             }
         }
-        match self.trouble.take_if(|_| out.len() == start) {
+        match self.trouble.take_if(|_| read == 0) {
             Some(trouble) => Err(trouble),
-            None => Ok(()),
+            None => Ok(read),
         }
     }
 
-    /// Tell of this again when the next records are asked for.
-    pub fn keep(&mut self, trouble: Trouble) {
-        self.trouble = Some(trouble);
-    }
-
-    /// Cut what is in the buffer, or take more in.
-    fn step(&mut self, out: &mut Vec<RecordBytes>) -> Result<(), Trouble> {
-        let mut places = [const { None::<RecordRef<'_>> }; RECORDS_AT_ONCE];
-        match self.fsm.process_many(&mut places) {
-            ProcessResult::Record(found) => {
-                for record in found {
-                    let bytes: &[u8] = record.as_ref();
-                    self.records += 1;
-                    match whole_record(bytes) {
-                        Some(record) => out.push(record),
-                        None if bytes[1] == rtype::MBO => {
-                            let (number, length) = (self.records - 1, bytes.len());
-                            return Err(Trouble::Content(format!(
-                                "record {number} is an MBO record of {length} bytes"
-                            )));
-                        }
-                        None => *self.skipped.entry(bytes[1]).or_default() += 1,
-                    }
+    /// Hand on what is in the buffer, at most so many records, or take more in.
+    fn step(
+        &mut self,
+        count: usize,
+        sink: &mut impl FnMut(&[RecordBytes]),
+    ) -> Result<usize, Trouble> {
+        // The common case, without a copy: bytes that the library has not cut yet.
+        let run = plain_run(self.fsm.data(), count);
+        if !run.is_empty() {
+            let (records, bytes) = (run.len(), size_of_val(run));
+            sink(run);
+            self.fsm.skip(bytes);
+            self.records += records as u64;
+            return Ok(records);
+        }
+        match self.fsm.process() {
+            ProcessResult::Record(()) => {
+                let record = self.fsm.last_record().expect("one was cut");
+                let (bytes, number): (&[u8], _) = (record.as_ref(), self.records);
+                self.records += 1;
+                if bytes[1] != rtype::MBO {
+                    *self.skipped.entry(bytes[1]).or_default() += 1;
+                    return Ok(0);
                 }
-                Ok(())
+                let record = without_time_sent(bytes).ok_or_else(|| {
+                    let length = bytes.len();
+                    Trouble::Content(format!("record {number} is an MBO record of {length} bytes"))
+                })?;
+                sink(&[record]);
+                Ok(1)
             }
             ProcessResult::ReadMore(_) => match self.take_in() {
-                Ok(true) => Ok(()),
-                Ok(false) => self.end(),
+                Ok(true) => Ok(0),
+                Ok(false) => self.end().map(|()| 0),
                 Err(trouble) => Err(trouble),
             },
             ProcessResult::Err(error) => {
@@ -240,11 +250,19 @@ fn could_be_record(start: &[u8]) -> bool {
     usize::from(*words) * WORD_BYTES >= START_BYTES && RType::try_from(*kind).is_ok()
 }
 
-/// An order-by-order record without the time of sending that may follow it.
+/// The order-by-order records without a time of sending that bytes begin with, at most `count`.
 #[inline]
-fn whole_record(bytes: &[u8]) -> Option<RecordBytes> {
-    let is_mbo = bytes[1] == rtype::MBO && matches!(bytes[0], LENGTH_WORDS | LENGTH_WORDS_TS_OUT);
+fn plain_run(bytes: &[u8], count: usize) -> &[RecordBytes] {
+    let (records, _) = bytes.as_chunks::<RECORD_BYTES>();
+    let records = &records[..records.len().min(count)];
+    let is_other = |record: &RecordBytes| record[..2] != [LENGTH_WORDS, rtype::MBO];
+    &records[..records.iter().position(is_other).unwrap_or(records.len())]
+}
+
+/// An order-by-order record that a time of sending follows.
+fn without_time_sent(bytes: &[u8]) -> Option<RecordBytes> {
     let mut record = *bytes.first_chunk::<RECORD_BYTES>()?;
+    let is_right = record[0] == LENGTH_WORDS_TS_OUT;
     record[0] = LENGTH_WORDS;
-    is_mbo.then_some(record)
+    is_right.then_some(record)
 }

@@ -10,8 +10,8 @@ use crate::DbnError;
 use crate::books::{AppliedTuple, Books, applied_tuple};
 use crate::dbn_file::{DbnFile, Trouble};
 
-/// Records that go to the books at once: enough to look ahead in, few enough for the cache.
-const APPLY_RECORDS: usize = 2048;
+/// Room that is made before reading; more is made as records come.
+const READ_RECORDS_MAX: usize = 1 << 16;
 
 #[pyclass(module = "tradepit._native")]
 pub struct DbnReader {
@@ -41,10 +41,10 @@ impl DbnReader {
 
     /// The next records; empty at the end.
     fn read<'py>(&mut self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let mut records = Vec::with_capacity(count);
+        let mut records = Vec::with_capacity(count.min(READ_RECORDS_MAX));
         let file = &mut self.file;
-        match py.detach(|| file.read(&mut records, count)) {
-            Ok(()) => Ok(PyBytes::new(py, records.as_flattened())),
+        match py.detach(|| file.read(count, |run| records.extend_from_slice(run))) {
+            Ok(_) => Ok(PyBytes::new(py, records.as_flattened())),
             Err(trouble) => Err(error(&self.path, trouble)),
         }
     }
@@ -59,21 +59,7 @@ impl DbnReader {
         let (file, books) = (&mut self.file, &mut books.books);
         let done = py.detach(|| {
             let mut sum = Applied::default();
-            let mut records = Vec::with_capacity(2 * APPLY_RECORDS);
-            while sum.records < count as u64 {
-                records.clear();
-                let wanted = (count as u64 - sum.records).min(APPLY_RECORDS as u64) as usize;
-                match file.read(&mut records, wanted) {
-                    Ok(()) if records.is_empty() => break,
-                    Ok(()) => sum.add(books.apply(&records)),
-                    // It comes up again with the next call, when nothing is before it.
-                    Err(trouble) if sum.records > 0 => {
-                        file.keep(trouble);
-                        break;
-                    }
-                    Err(trouble) => return Err(trouble),
-                }
-            }
+            file.read(count, |run| sum.add(books.apply(run)))?;
             Ok(sum)
         });
         done.map(applied_tuple).map_err(|trouble| error(&self.path, trouble))

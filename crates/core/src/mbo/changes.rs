@@ -262,11 +262,7 @@ impl Books {
     fn place(&self, slot: u32) -> Place {
         let order = self.queues.order(slot);
         let level = self.queues.level(order.level);
-        let (orders_ahead, size_ahead) = if level.tail == slot {
-            (level.orders - 1, level.size - u64::from(order.size))
-        } else {
-            self.queues.ahead(slot)
-        };
+        let (orders_ahead, size_ahead) = self.queues.ahead(slot);
         let (side, price, size) = (level.home.side().letter(), level.price, order.size);
         Place { side, price, size, orders_ahead, size_ahead }
     }

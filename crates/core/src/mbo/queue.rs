@@ -217,11 +217,26 @@ impl Queues {
         std::iter::successors(at(head), move |&slot| at(self.order(slot).next))
     }
 
-    /// Orders and size before an order in its queue.
+    /// Orders and size before an order in its queue. Looks both ways at once: most orders that are
+    /// asked for stand near one of the ends.
     pub fn ahead(&self, slot: u32) -> (u32, u64) {
-        let before = self.queue(self.order(slot).level).take_while(|&other| other != slot);
-        before.fold((0, 0), |(orders, size), other| {
-            (orders + 1, size + u64::from(self.order(other).size))
-        })
+        let own = self.order(slot);
+        let (mut before, mut behind) = (own.previous, own.next);
+        let (mut orders, mut size_before, mut size_behind) = (0, 0, 0);
+        loop {
+            if before == NONE {
+                return (orders, size_before);
+            }
+            if behind == NONE {
+                let level = self.level(own.level);
+                let rest = u64::from(own.size) + size_behind;
+                return (level.orders - 1 - orders, level.size - rest);
+            }
+            let (nearer, further) = (self.order(before), self.order(behind));
+            size_before += u64::from(nearer.size);
+            size_behind += u64::from(further.size);
+            (before, behind) = (nearer.previous, further.next);
+            orders += 1;
+        }
     }
 }
