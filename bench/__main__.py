@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench import (
     batch,
+    books,
     engine,
     growth,
     latency,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[int], Report]] = {
     "batch": batch.run,
     "sockets": sockets.run,
     "store": store.run,
+    "books": books.run,
     "recordings": recordings.run,
 }
 ROUNDS = 5
