@@ -20,6 +20,7 @@ from typing import Final, Self
 from databento_dbn import Compression, Encoding, Metadata, Schema, SType, Transcoder
 from databento_dbn.metadata import MappingInterval
 
+from tradepit.marketdata.dbn_reader import DbnHeader
 from tradepit.marketdata.records import MBO_DTYPE
 from tradepit.marketdata.sources.source import Mapping, MboRecords, SourceInfo
 
@@ -146,6 +147,27 @@ def metadata_of(info: SourceInfo) -> Metadata:
         not_found=[],
         mappings=[_Symbol(*each) for each in _by_symbol(info.mappings).items()],
         end=info.end_ns,
+        version=DBN_VERSION,
+    )
+
+
+def metadata_kept(header: DbnHeader) -> Metadata:
+    """The header of a DBN file for the MBO records of another one."""
+    by_name: dict[str, list[MappingInterval]] = {}
+    for each in header.mappings:
+        days = date.fromisoformat(each.first_day), date.fromisoformat(each.end_day)
+        by_name.setdefault(each.raw_symbol, []).append(_Interval(*days, each.symbol))
+    return Metadata(
+        dataset=header.dataset,
+        start=header.start_ns,
+        stype_in=SType.from_str(header.stype_in or "raw_symbol"),
+        stype_out=SType.from_str(header.stype_out),
+        schema=Schema.from_str("mbo"),
+        symbols=list(header.symbols),
+        partial=list(header.partial),
+        not_found=list(header.not_found),
+        mappings=[_Symbol(*each) for each in by_name.items()],
+        end=header.end_ns,
         version=DBN_VERSION,
     )
 

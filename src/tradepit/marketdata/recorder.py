@@ -10,7 +10,7 @@ from typing import Final
 
 from databento_dbn import Metadata
 
-from tradepit.marketdata.dbn_writer import DbnWriter, metadata_of
+from tradepit.marketdata.dbn_writer import DbnWriter, metadata_kept, metadata_of
 from tradepit.marketdata.sources.dbn import DbnSource
 from tradepit.marketdata.sources.journal import JournalTail
 from tradepit.marketdata.sources.source import Mapping, Progress, Source
@@ -45,8 +45,8 @@ def convert(source: Source, out: Path, progress: Progress | None = None) -> int:
 
 
 def _header(source: Source) -> Metadata:
-    if isinstance(source, DbnSource) and source.metadata is not None:
-        return source.metadata
+    if isinstance(source, DbnSource) and source.header is not None:
+        return metadata_kept(source.header)
     return metadata_of(source.info)
 
 

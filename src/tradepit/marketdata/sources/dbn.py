@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
-from typing import Final
 
-import numpy as np
-from databento_dbn import Compression, DBNDecoder, DBNError, MBOMsg, Metadata, Schema
+from databento_dbn import RType
 
-from tradepit.marketdata.records import (
-    MBO_DTYPE,
-    MBO_LENGTH_WORDS,
-)
+from tradepit.marketdata.dbn_reader import DbnError, DbnHeader, DbnReader
 from tradepit.marketdata.sources.source import (
-    UNKNOWN_TIME,
     Mapping,
     MboRecords,
     Progress,
     RecordingError,
     SourceInfo,
 )
-
-READ_BYTES: Final = 1 << 18
-"""Read size: large enough to amortise the call, small enough to stream a day of data."""
-
-ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
-DBN_MAGIC: Final = b"DBN"
-LEGACY_MAGIC: Final = b"\x50\x2a\x4d\x18"
-"""A skippable zstd frame: how files of the format's first, unversioned form begin."""
 
 
 class DbnSource:
@@ -39,101 +26,67 @@ class DbnSource:
 
         Raises:
             RecordingError: no DBN file, or one of the legacy form, or of another schema.
+            OSError: the file cannot be read.
         """
         self.path = path
-        with path.open("rb") as file:
-            start = file.read(READ_BYTES)
-        if start.startswith(LEGACY_MAGIC):
-            raise RecordingError(
-                path, "is a legacy DBZ file, which is not read; the format's own `dbn` tool can "
-                "bring it to a later version"
-            )  # fmt: skip
-        self._is_compressed = start.startswith(ZSTD_MAGIC)
-        self.metadata = self._header(start)
+        self.header = self._reader().header
         """The header as it is; None for a fragment."""
         self.info = self._info()
 
     def chunks(self, progress: Progress | None = None) -> Iterator[MboRecords]:
         """Yield the records of the file; see `Source.chunks`."""
         self.info = self._info()
-        decoder = self._decoder()
-        size, done = self.path.stat().st_size, 0
-        with self.path.open("rb") as file:
-            while data := file.read(READ_BYTES):
-                done += len(data)
-                try:
-                    messages = decoder.write_and_decode(data)
-                except DBNError as error:
-                    raise RecordingError(self.path, f"before byte {done:,}: {error}") from error
-                if records := self._records(messages):
-                    array = np.frombuffer(bytearray(b"".join(records)), MBO_DTYPE)
-                    array["length"] = MBO_LENGTH_WORDS
-                    yield array
+        reader = self._reader()
+        try:
+            for records in reader:
+                yield records
                 if progress is not None:
-                    progress(done, size)
-        if decoder.buffer():
-            raise RecordingError(self.path, "ends inside a record")
+                    progress(*reader.progress)
+        except DbnError as error:
+            raise RecordingError(self.path, str(error)) from error
+        finally:
+            self.info.skipped = {_name(number): count for number, count in reader.skipped.items()}
 
-    def _header(self, start: bytes) -> Metadata | None:
-        """The metadata; a fragment has none, and what is neither is refused."""
+    def _reader(self) -> DbnReader:
         try:
-            decoder = DBNDecoder(compression=self._compression())
-            found = decoder.write_and_decode(start)
-        except DBNError:
-            found = []
-        if found and isinstance(found[0], Metadata):
-            return found[0]
-        try:
-            if self._decoder().write_and_decode(start):
-                return None
-        except DBNError:
-            pass
-        raise RecordingError(self.path, "is no DBN file")
-
-    def _decoder(self) -> DBNDecoder:
-        has_metadata = getattr(self, "metadata", None) is not None
-        return DBNDecoder(has_metadata=has_metadata, compression=self._compression())
-
-    def _compression(self) -> Compression:
-        return Compression.from_str("zstd" if self._is_compressed else "none")
+            return DbnReader(self.path)
+        except DbnError as error:
+            raise RecordingError(self.path, str(error)) from error
 
     def _info(self) -> SourceInfo:
-        header = self.metadata
+        header = self.header
         if header is None:
             return SourceInfo("dbn", "", "", "mbo", notes=["a fragment without a header"])
-        if header.schema is not None and header.schema != Schema.MBO:
+        if header.schema not in (None, "mbo"):
             raise RecordingError(self.path, f"holds {header.schema} records, not MBO")
-        end_ns = header.end
         return SourceInfo(
             format="dbn",
             version=str(header.version),
             dataset=header.dataset,
-            schema=str(header.schema or "mixed"),
-            start_ns=header.start,
-            end_ns=None if end_ns in (None, UNKNOWN_TIME) else end_ns,
+            schema=header.schema or "mixed",
+            start_ns=header.start_ns,
+            end_ns=header.end_ns,
             symbols=list(header.symbols),
             mappings=mappings_of(header),
         )
 
-    def _records(self, messages: Iterable[object]) -> list[bytes]:
-        records = []
-        for message in messages:
-            if isinstance(message, MBOMsg):
-                records.append(bytes(message)[: MBO_DTYPE.itemsize])
-            elif not isinstance(message, Metadata):
-                name = type(message).__name__
-                self.info.skipped[name] = self.info.skipped.get(name, 0) + 1
-        return records
 
-
-def mappings_of(header: Metadata) -> list[Mapping]:
+def mappings_of(header: DbnHeader) -> list[Mapping]:
     """The instrument numbers of a header, whichever way round it has them."""
-    outward = str(header.stype_out) == "instrument_id"
     found = []
-    for name, intervals in header.mappings.items():
-        for interval in intervals:
-            number, symbol = (interval["symbol"], name) if outward else (name, interval["symbol"])
-            if number.isdigit() and symbol:
-                days = interval["start_date"], interval["end_date"]
-                found.append(Mapping(symbol, int(number), *days))
+    for each in header.mappings:
+        number, symbol = each.symbol, each.raw_symbol
+        if header.stype_out != "instrument_id":
+            number, symbol = symbol, number
+        if number.isdigit() and symbol:
+            days = date.fromisoformat(each.first_day), date.fromisoformat(each.end_day)
+            found.append(Mapping(symbol, int(number), *days))
     return sorted(found, key=lambda each: (each.start, each.instrument_id, each.symbol))
+
+
+def _name(record_type: int) -> str:
+    """What the format calls a record type."""
+    try:
+        return str(RType.from_int(record_type))
+    except ValueError:
+        return f"record type {record_type:#04x}"

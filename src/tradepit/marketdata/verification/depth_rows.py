@@ -15,8 +15,10 @@ from databento_dbn import Compression, DBNDecoder, DBNError, MBP1Msg, MBP10Msg
 
 from tradepit.marketdata.books import Books, Level
 from tradepit.marketdata.records import FLAG_LAST, PRICE_NONE, SIDE_ASK, SIDE_BID
-from tradepit.marketdata.sources.dbn import READ_BYTES, ZSTD_MAGIC
 from tradepit.marketdata.sources.source import MboRecords, RecordingError
+
+READ_BYTES: Final = 1 << 18
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 SHOWN_MAX: Final = 20
 """Wrong rows that a report names."""

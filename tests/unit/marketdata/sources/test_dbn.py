@@ -16,7 +16,7 @@ from tests.unit.marketdata.sources.recordings import (
     recording,
 )
 
-from tradepit.marketdata.dbn_writer import DbnWriter, metadata_of
+from tradepit.marketdata.dbn_writer import DbnWriter, metadata_kept, metadata_of
 from tradepit.marketdata.records import ACTION_ADD, FLAG_LAST, SIDE_BID
 from tradepit.marketdata.sources.dbn import DbnSource
 from tradepit.marketdata.sources.source import (
@@ -77,8 +77,10 @@ def test_file_written_from_one_that_was_written_is_the_same(tmp_path: Path, name
     first, second = tmp_path / name, tmp_path / f"again-{name}"
     write(first, some_records(150_000))
     source = DbnSource(first)
-    assert source.metadata is not None
-    with DbnWriter(second, source.metadata, is_compressed=name.endswith("zst")) as writer:
+    assert source.header is not None
+    with DbnWriter(
+        second, metadata_kept(source.header), is_compressed=name.endswith("zst")
+    ) as writer:
         for chunk in source.chunks():
             for part in np.array_split(chunk, 3):
                 writer.write(part)
@@ -117,7 +119,7 @@ def test_live_file_gives_every_whole_record_and_tells_that_it_is_torn(tmp_path: 
     assert (read(path) == records).all()
     writer.abandon()
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(RecordingError, match="ends inside a record"):
+    with pytest.raises(RecordingError, match="cut short"):
         read(path)
 
 
@@ -125,7 +127,7 @@ def test_fragment_without_a_header_is_read(tmp_path: Path) -> None:
     path, records = tmp_path / "part.dbn", some_records(500)
     path.write_bytes(records.tobytes())
     source = DbnSource(path)
-    assert source.metadata is None
+    assert source.header is None
     assert (read(path) == records).all()
 
 

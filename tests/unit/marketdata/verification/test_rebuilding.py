@@ -15,7 +15,7 @@ from tests.unit.marketdata.sources.recordings import (
 )
 
 from tradepit.marketdata.books import Books, Level
-from tradepit.marketdata.dbn_writer import DbnWriter
+from tradepit.marketdata.dbn_writer import DbnWriter, metadata_kept
 from tradepit.marketdata.generated import GeneratedSource, SessionSettings
 from tradepit.marketdata.records import FLAG_LAST
 from tradepit.marketdata.sources.dbn import DbnSource
@@ -76,10 +76,13 @@ def test_depth_rows_of_the_same_session_are_the_rebuilt_books() -> None:
 def test_depth_rows_that_differ_are_named(tmp_path: Path) -> None:
     rows = DepthRows(recording(f"{CONFORMANCE}/XNAS.ITCH__test_data.mbp-10.dbn.zst"))
     source = DbnSource(recording(f"{CONFORMANCE}/XNAS.ITCH__test_data.mbo.dbn.zst"))
-    (records,) = source.chunks()
+    (chunk,) = source.chunks()
+    records = chunk.copy()
     records["size"][2] += 1
-    assert source.metadata is not None
-    with DbnWriter(tmp_path / "wrong.dbn", source.metadata, is_compressed=False) as writer:
+    assert source.header is not None
+    with DbnWriter(
+        tmp_path / "wrong.dbn", metadata_kept(source.header), is_compressed=False
+    ) as writer:
         writer.write(records)
         writer.close()
     rebuild(DbnSource(tmp_path / "wrong.dbn"), None, rows)
