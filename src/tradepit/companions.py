@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -36,18 +37,22 @@ class Companion:
         *,
         environment: Mapping[str, str] | None = None,
         is_needed: bool = False,
+        attach: Callable[[socket.socket], None] | None = None,
     ) -> None:
         """
         Args:
             name: what a person calls it.
             environment: variables beside our own.
             is_needed: start it again when it ends, and let it speak on standard error.
+            attach: called before each start with one end of a new pair of sockets; the process
+                inherits the other, whose number ends its command line.
         """
         self._name = name
         self._command = command
         own = {name: value for name, value in os.environ.items() if name not in SECRETS}
         self._environment = own | dict(environment or {})
         self._is_needed = is_needed
+        self._attach = attach
         self._process: asyncio.subprocess.Process | None = None
         self._running = asyncio.ensure_future(self._run())
 
@@ -55,8 +60,12 @@ class Companion:
         pause = PAUSE_SECONDS
         while True:
             started = time.monotonic()
+            link = self._new_link()
+            descriptors = [] if link is None else [link.fileno()]
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
+                *map(str, descriptors),
+                pass_fds=descriptors,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=None if self._is_needed else asyncio.subprocess.DEVNULL,
@@ -64,6 +73,8 @@ class Companion:
                 preexec_fn=_die_with_parent(),
                 env=self._environment,
             )
+            if link is not None:
+                link.close()
             code = await self._process.wait()
             end = "ended" if code == 0 else f"failed with exit code {code}"
             errors.print(f"`{self._name}` {end}; the market goes on")
@@ -73,6 +84,14 @@ class Companion:
                 pause = PAUSE_SECONDS
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    def _new_link(self) -> socket.socket | None:
+        """The process's end of a new pair."""
+        if self._attach is None:
+            return None
+        ours, theirs = socket.socketpair()
+        self._attach(ours)
+        return theirs
 
     async def stop(self) -> None:
         """End the process, kindly at first."""

@@ -81,6 +81,13 @@ class ProjectionsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """False: lists reach back no further than the node's memory."""
 
 
+class FeedsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Streams and replays."""
+
+    process: bool = True
+    """Serve them from a process of their own. False: the node does it, beside its orders."""
+
+
 class SummariesSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Summary records of the trade store."""
 
@@ -106,6 +113,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     access: AccessSection = AccessSection()
     history: HistorySection = HistorySection()
     projections: ProjectionsSection = ProjectionsSection()
+    feeds: FeedsSection = FeedsSection()
     summaries: SummariesSection = SummariesSection()
 
 

@@ -19,6 +19,7 @@ from tradepit.access.access import Access
 from tradepit.companions import Companion
 from tradepit.config import Config
 from tradepit.domain import commands
+from tradepit.feeding import feed_companion
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.server import bind, start_server
@@ -98,12 +99,16 @@ async def serve_market(
             if account is not None:
                 await _open_account(opened.node, account)
                 _show_first_trade(server.url, account)
+            if config.feeds.process:
+                attach = server.gateway.feeds.attach
+                companions.append(feed_companion(Path(config.data_dir), gateway, attach))
             if config.projections.enabled:
                 companions.append(_projector(config))
             for flow in flows:
                 companions.append(Companion(_name(flow), [*flow, "--url", server.url]))
             await _first(stopping.wait(), opened.node.wait_ended())
         finally:
+            server.gateway.feeds.close()
             await asyncio.gather(*(each.stop() for each in companions))
             await server.stop()
     finally:

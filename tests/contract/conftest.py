@@ -1,4 +1,5 @@
-"""The served markets: one with the hot path, one where everything takes the ASGI way."""
+"""The served markets: one with the hot path and a feed process, one where everything takes the
+ASGI way and the node serves streams itself."""
 
 from __future__ import annotations
 
@@ -15,8 +16,10 @@ def market(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServedMarket]:
     """A market served in one of the two ways; tests keep apart by names of their own."""
-    config = GatewayConfig(hot_path=request.param == "hot", read_wait_max=0.3)
-    served = ServedMarket(tmp_path_factory.mktemp(request.param), config)
+    is_hot = request.param == "hot"
+    config = GatewayConfig(hot_path=is_hot, read_wait_max=0.3)
+    root = tmp_path_factory.mktemp(request.param)
+    served = ServedMarket(root, config, has_feed_process=is_hot)
     yield served
     served.stop()
 

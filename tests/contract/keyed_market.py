@@ -53,7 +53,11 @@ class KeyedMarket:
 
     def _serve(self) -> ServedMarket:
         return ServedMarket(
-            self.root, self.config, access=self.options, database_url=self.database_url
+            self.root,
+            self.config,
+            access=self.options,
+            database_url=self.database_url,
+            has_feed_process=True,
         )
 
     @property

@@ -18,6 +18,7 @@ import httpx
 import uvloop
 
 from tradepit.access.access import AccessOptions, open_access
+from tradepit.feeding import feed_companion
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.server import GatewayServer, start_server
 from tradepit.journal.layout import DataDirectory
@@ -65,14 +66,17 @@ class ServedMarket:
         port: int = 0,
         database_url: str | None = None,
         access: AccessOptions | None = None,
+        has_feed_process: bool = False,
     ) -> None:
         """
         Args:
+            has_feed_process: streams are served by a process of their own.
             access: of key mode; None: open mode.
             database_url: keep a history there; None: none is kept.
         """
         self._port = port
         self._access = access
+        self._has_feed_process = has_feed_process
         self._database_url = database_url
         self._options = options or NodeOptions(market=MARKET)
         self._started = threading.Event()
@@ -111,8 +115,16 @@ class ServedMarket:
         )
         store = TradeStore(await Database.open(self._database_url or default_url(root)))
         self.server.gateway.use_store(store)
+        feeds = None
+        if self._has_feed_process:
+            door = self.server.gateway.feeds
+            feeds = feed_companion(root, config, door.attach)
+            await door.wait_open()
         self._started.set()
         await self._ended.wait()
+        if feeds is not None:
+            self.server.gateway.feeds.close()
+            await feeds.stop()
         await self.server.stop()
         if access is not None:
             access.close()

@@ -262,10 +262,12 @@ def test_a_slow_reader_is_told_and_closed(tmp_path: Path) -> None:
     served.stop()
 
 
-def test_a_silent_stream_shows_that_it_lives(trader: Trader) -> None:
-    reader = EventReader(trader.market.port, f"channels=trades:{trader.symbol}")
+def test_a_silent_stream_shows_that_it_lives(tmp_path: Path) -> None:
+    served = ServedMarket(tmp_path, GatewayConfig())
+    reader = EventReader(served.port, "channels=trades:BTC-USD")
     reader.next()
-    sockets = trader.market.server.gateway.sockets
-    trader.market.call(lambda: sockets.sweep(time.monotonic() + 16))
+    sockets = served.server.gateway.sockets
+    served.call(lambda: sockets.sweep(time.monotonic() + 16))
     assert reader._until(b": keep-alive") is not None
     reader.close()
+    served.stop()

@@ -240,14 +240,14 @@ class Channels:
                     streams.setdefault(subscriber, []).append(channel)
                 else:
                     frames = frames or as_frames(channel.pending)
-                    subscriber.send(frames)
-        events: dict[tuple[Name, ...], bytes] = {}
+                    subscriber.send(frames, len(channel.pending))
+        events: dict[tuple[Name, ...], tuple[bytes, int]] = {}
         for subscriber, channels in streams.items():
             names = tuple([channel.name for channel in channels])
             if names not in events:
                 messages = [message for channel in channels for message in channel.pending]
-                events[names] = as_events(messages)
-            subscriber.send(events[names])
+                events[names] = as_events(messages), len(messages)
+            subscriber.send(*events[names])
         for channel in pending:
             channel.pending.clear()
 

@@ -65,6 +65,12 @@ class GatewayConfig:
     """Bytes waiting for a consumer before it counts as slow and is closed with 4008. The kernel
     holds about as much again."""
 
+    socket_messages_max: int = 50_000
+    """Messages waiting for a consumer; small ones fill the bytes late."""
+
+    socket_wait_max: float = 10.0
+    """Longest time that a message waits for its consumer: what it says is history by then."""
+
     feed_window: int = 1024
     """Messages kept per channel for `from`; beyond them a subscriber gets a snapshot."""
 

@@ -11,6 +11,7 @@ from tradepit.gateway.answers import json_text
 from tradepit.gateway.authentication import confine
 from tradepit.gateway.channels import Name
 from tradepit.gateway.messages import feed_sequence_of
+from tradepit.gateway.outlet import Outlet
 from tradepit.gateway.problems import refused
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class EventStream(asyncio.Protocol):
     def __init__(self, sockets: Sockets, principal: Principal | None) -> None:
         self._sockets = sockets
         self.principal = principal
-        self._wire: asyncio.Transport | None = None
+        self.wire: asyncio.Transport | None = None
+        self._outlet: Outlet | None = None
         self._asked: list[Name] = []
         self._since: int | None = None
         self._written_at = 0.0
@@ -67,7 +69,8 @@ class EventStream(asyncio.Protocol):
                 raise refused("invalid_field", "is no id of an event", field="last_event_id")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        wire = self._wire = cast(asyncio.Transport, transport)
+        wire = self.wire = cast(asyncio.Transport, transport)
+        self._outlet = Outlet(wire, self._sockets.desk.config)
         wire.write(HEAD)
         self._sockets.add(self)
         self.names = dict.fromkeys(self._asked)
@@ -81,28 +84,37 @@ class EventStream(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._wire = None
+        self.wire = None
         self._sockets.remove(self)
 
     def send_answers(self) -> None:
         """A stream asks nothing."""
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, messages: int = 1) -> None:
         """Write events, unless the consumer has fallen too far behind."""
-        wire = self._wire
-        if wire is None or self.closing_since or wire.is_closing():
+        wire, outlet = self.wire, self._outlet
+        if wire is None or outlet is None or self.closing_since or wire.is_closing():
             return
-        if wire.get_write_buffer_size() > self._sockets.desk.config.socket_buffer_max:
-            self._sockets.slow_count += 1
-            last = max((self._sockets.channels.last(name) for name in self.names), default=0)
-            self._end("slow_consumer", "the reader has fallen too far behind", last)
-            return
-        wire.write(data)
-        self._written_at = self._sockets.now_s
+        now_s = self._sockets.now_s
+        excess = outlet.excess(now_s)
+        if excess is None:
+            outlet.write(data, messages, now_s)
+            self._written_at = now_s
+        else:
+            self._close_slow(excess)
 
-    def keep_alive(self, now_s: float) -> None:
-        """Say that the stream lives when there is nothing else to say."""
-        if now_s - self._written_at > KEEP_ALIVE_SECONDS:
+    def _close_slow(self, excess: str) -> None:
+        self._sockets.slow_count += 1
+        last = max((self._sockets.channels.last(name) for name in self.names), default=0)
+        self._end("slow_consumer", excess, last)
+
+    def look(self, now_s: float) -> None:
+        """Say that the stream lives when there is nothing else to say; close it when what it was
+        sent is not taken."""
+        excess = None if self._outlet is None else self._outlet.excess(now_s)
+        if excess is not None:
+            self._close_slow(excess)
+        elif now_s - self._written_at > KEEP_ALIVE_SECONDS:
             self.send(b": keep-alive\n\n")
             self._written_at = now_s
 
@@ -111,15 +123,15 @@ class EventStream(asyncio.Protocol):
         self._end("stream_ended", reason, None)
 
     def _end(self, code: str, detail: str, last: int | None) -> None:
-        if self._wire is None or self.closing_since:
+        if self.wire is None or self.closing_since:
             return
         self.closing_since = self._sockets.now_s
         seq = "" if last is None else f',"seq":{last}'
         text = f'{{"code":"{code}","detail":{json_text(detail)}{seq}}}'
-        self._wire.write(b"event: error\ndata: %b\n\n" % text.encode())
-        self._wire.close()
+        self.wire.write(b"event: error\ndata: %b\n\n" % text.encode())
+        self.wire.close()
 
     def cut(self) -> None:
         """Close without waiting."""
-        if self._wire is not None:
-            self._wire.abort()
+        if self.wire is not None:
+            self.wire.abort()

@@ -13,6 +13,7 @@ from tradepit.access.access import Access, AccessDenied
 from tradepit.access.principals import Principal
 from tradepit.gateway.access import Doorkeeper
 from tradepit.gateway.authentication import authenticate, confine, denial, denial_answer
+from tradepit.gateway.beside.door import FeedDoor
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.desk import Desk, Reply
 from tradepit.gateway.numbers import gateway_source
@@ -20,7 +21,8 @@ from tradepit.gateway.ports import MarketNode
 from tradepit.gateway.problems import Refused
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.requests import AnyRequest, Slice, Waiters, speaker
-from tradepit.gateway.socket import Sockets
+from tradepit.gateway.session import Session
+from tradepit.gateway.socket import Sockets, feeds_only
 from tradepit.gateway.trade_store import StoreDesk, store_source
 from tradepit.observe.metrics import new_registry
 from tradepit.projections.reads import SqlHistory
@@ -60,6 +62,9 @@ class Gateway:
         """Open HTTP connections; the server's own set."""
         self.connection_closed = asyncio.Event()
         self.sockets = Sockets(self.desk, access)
+        self.feeds = FeedDoor(self)
+        """The way to the feed process, if there is one."""
+        self.sockets.move = self._move_socket
         self.registry = new_registry(gateway_source(self))
         self.trade_store: StoreDesk | None = None
         """Set by `use_store` when there is a database."""
@@ -71,6 +76,7 @@ class Gateway:
         self.desk.market.listing.on_events(events)
         self.waiters.on_frame()
         self.sockets.on_frame(first_sequence, events)
+        self.feeds.on_frame()
 
     def use_store(self, store: TradeStore) -> None:
         """Serve the trade store's routes from now on."""
@@ -97,13 +103,63 @@ class Gateway:
     ) -> None:
         """Give a connection that asked for a WebSocket to one; `rest` came after its request."""
         refusal, principal = self._let_in(transport, url, headers)
-        self.sockets.take(transport, url, headers, rest, refusal, principal)
+        is_feed = refusal is None and feeds_only(url)
+        if not (is_feed and self._hand_over(transport, url, headers, rest, principal)):
+            self.sockets.take(transport, url, headers, rest, refusal, principal)
+
+    def _hand_over(
+        self,
+        transport: asyncio.Transport,
+        url: bytes,
+        headers: list[tuple[bytes, bytes]],
+        rest: bytes | None,
+        principal: Principal | None,
+    ) -> bool:
+        """Give a WebSocket, or (no `rest`) an event stream, to the feed process if there is one."""
+        return self.feeds.hand_over(
+            transport,
+            url=url,
+            headers=headers,
+            rest=rest or b"",
+            is_socket=rest is not None,
+            principal=principal,
+        )
+
+    def _move_socket(self, session: Session, messages: list[bytes]) -> bool:
+        """Give an open WebSocket that subscribes to the feed process."""
+        if session.wire is None:
+            return False
+        url, headers = session.asked
+        is_gone = self.feeds.hand_over(
+            session.wire,
+            url=url,
+            headers=headers,
+            is_socket=True,
+            principal=session.principal,
+            messages=messages,
+        )
+        if is_gone:
+            session.wire = None
+            self.sockets.remove(session)
+        return is_gone
 
     def hand_over_stream(
         self, transport: asyncio.Transport, url: bytes, headers: list[tuple[bytes, bytes]]
     ) -> None:
         """Give a connection that asked for an event stream to one."""
         refusal, principal = self._let_in(transport, url, headers)
+        if refusal is not None or not self._hand_over(transport, url, headers, None, principal):
+            self.take_stream(transport, url, headers, refusal, principal)
+
+    def take_stream(
+        self,
+        transport: asyncio.Transport,
+        url: bytes,
+        headers: list[tuple[bytes, bytes]],
+        refusal: Answer | None,
+        principal: Principal | None,
+    ) -> None:
+        """Serve an event stream here, or send a refusal."""
         query = url.decode("latin-1").partition("?")[2]
         last = dict(headers).get(b"last-event-id")
         last_event_id = None if last is None else last.decode("latin-1")
@@ -146,6 +202,7 @@ class Gateway:
         """Close the sockets of keys that are revoked and of sessions that are over."""
         if self.access is not None:
             self.sockets.end(self.access.is_valid)
+            self.feeds.end(self.access.is_valid)
 
     def cancel_hot(
         self, url: bytes, key: bytes | None, reply: Reply, own: str | None = None

@@ -29,7 +29,7 @@ class Subscriber(Protocol):
     is_stream: bool
     """Takes events of an event stream; otherwise frames of a WebSocket."""
 
-    def send(self, data: bytes) -> None: ...
+    def send(self, data: bytes, messages: int = 1) -> None: ...
 
 
 def text_frame(payload: bytes) -> bytes:

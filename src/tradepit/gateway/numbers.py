@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tradepit.observe.metrics import Sample, Source
 
 if TYPE_CHECKING:
+    from tradepit.gateway.beside.door import FeedDoor
     from tradepit.gateway.gateway import Gateway
 
 NS = 1_000_000_000
@@ -30,6 +31,7 @@ def gateway_source(gateway: Gateway) -> Source:
         yield Sample(
             "tradepit_slow_consumers", "Sockets closed with 4008.", gateway.sockets.slow_count, True
         )
+        yield from _feeds(gateway.feeds, replica.sequence)
         if gateway.access is not None:
             denied = gateway.access.failed_count
             yield Sample("tradepit_denied", "Failed authentications.", denied, True)
@@ -41,3 +43,15 @@ def gateway_source(gateway: Gateway) -> Source:
             yield Sample(f"tradepit_{name}", f"Engine count: {name}.", value)
 
     return Source(samples, [gateway.desk.latency])
+
+
+def _feeds(door: FeedDoor, sequence: int) -> Iterable[Sample]:
+    """What the feed process has said of itself."""
+    yield Sample("tradepit_feed_process", "1 when it serves streams.", door.is_open)
+    yield Sample("tradepit_feed_connections", "Connections that it serves.", door.connections)
+    counted = door.counted
+    if counted is not None:
+        behind = max(0, sequence - counted.sequence)
+        yield Sample("tradepit_feed_lag", "Commands that it had not applied.", behind)
+        yield Sample("tradepit_feed_channels", "Channels that somebody follows.", counted.channels)
+        yield Sample("tradepit_feed_slow_consumers", "Closed as too slow.", counted.slow, True)

@@ -53,6 +53,7 @@ _OWN: Final[dict[str, Code]] = {
     "journal_full": Code(503, "the journal is full; only cancels are taken"),
     "not_available": Code(503, "the node takes no commands"),
     "database_unavailable": Code(503, "the database does not answer as it should"),
+    "feeds_unavailable": Code(503, "the process of feeds and replays does not answer"),
     "unknown_outcome": Code(503, "whether the command took effect is unknown; retry with its key"),
 }
 

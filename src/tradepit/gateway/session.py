@@ -8,6 +8,7 @@ buffer before each write: who does not read is closed with 4008.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
@@ -21,6 +22,7 @@ from tradepit.gateway.channels import Name
 from tradepit.gateway.desk import result_json
 from tradepit.gateway.fields import check_key, visible
 from tradepit.gateway.messages import text_frame
+from tradepit.gateway.outlet import Outlet
 from tradepit.gateway.problems import UNDECODABLE, Problem, Refused, decoding_problem, refused
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import SocketMessage, decode_socket_message
@@ -65,8 +67,16 @@ class Session(WSListener):
         self._sockets = sockets
         self.principal: Principal | None = None
         """Who speaks in key mode; None in open mode."""
-        self._wire: asyncio.Transport | None = None
+        self.speak: Callable[[bytes], None] | None = None
+        """Passes on what only the node itself can answer; None in the node."""
+        self.asked: tuple[bytes, list[tuple[bytes, bytes]]] = (b"", [])
+        """Path and headers of its request."""
+        self.wire: asyncio.Transport | None = None
+        self._moving: list[bytes] = []
+        """Messages that the feed process will answer, while it is about to take this over."""
+        self._can_move = True
         self._socket: WSTransport | None = None
+        self._outlet: Outlet | None = None
         self._parts: list[bytes] = []
         self._parts_size = 0
         self._answers: list[bytes] = []
@@ -80,12 +90,14 @@ class Session(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._socket = transport
-        self._wire = transport.underlying_transport
+        wire = transport.underlying_transport
+        self.wire = getattr(wire, "real", wire)
+        self._outlet = Outlet(self.wire, self._sockets.desk.config)
         self._sockets.add(self)
         self.on_open()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._wire = None
+        self.wire = None
         self._sockets.remove(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -102,6 +114,8 @@ class Session(WSListener):
         elif kind == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
+        if self._moving and frame.fin and not frame.tail_size:
+            self._move()
 
     def pause_writing(self) -> None:
         """Bounded by `send` instead."""
@@ -119,6 +133,14 @@ class Session(WSListener):
             self._parts = []
             self.on_message(payload)
 
+    def _move(self) -> None:
+        """Let the feed process go on with this connection: all that was read of it is whole."""
+        messages, self._moving = self._moving, []
+        if self._sockets.move is None or not self._sockets.move(self, messages):
+            self._can_move = False
+            for message in messages:
+                self.on_message(message)
+
     # Writing
 
     def send_soon(self, frame: bytes) -> None:
@@ -132,19 +154,30 @@ class Session(WSListener):
         if self._answers:
             self.send(b"")
 
-    def send(self, frames: bytes) -> None:
+    def send(self, frames: bytes, messages: int = 1) -> None:
         """Write frames, unless the consumer has fallen too far behind."""
         if self._answers:
+            messages += len(self._answers)
             frames = b"".join(self._answers) + frames
             self._answers.clear()
-        wire = self._wire
-        if wire is None or self.closing_since or wire.is_closing():
+        wire, outlet = self.wire, self._outlet
+        if wire is None or outlet is None or self.closing_since or wire.is_closing():
             return
-        if wire.get_write_buffer_size() > self._sockets.desk.config.socket_buffer_max:
-            self._sockets.slow_count += 1
-            self.close(SLOW_CONSUMER, self._slow_reason())
-            return
-        wire.write(frames)
+        now_s = self._sockets.now_s
+        if outlet.excess(now_s) is None:
+            outlet.write(frames, messages, now_s)
+        else:
+            self._close_slow()
+
+    def look(self, now_s: float) -> None:
+        """Close the consumer of a quiet channel when it has not taken what it was sent."""
+        outlet = self._outlet
+        if outlet is not None and not self.closing_since and outlet.excess(now_s) is not None:
+            self._close_slow()
+
+    def _close_slow(self) -> None:
+        self._sockets.slow_count += 1
+        self.close(SLOW_CONSUMER, self._slow_reason())
 
     def _slow_reason(self) -> str:
         last = max((self._sockets.channels.last(name) for name in self.names), default=0)
@@ -153,7 +186,7 @@ class Session(WSListener):
     def close(self, code: int, reason: str) -> None:
         """Say why, then close once what was written before is taken."""
         self.send_answers()
-        if self._socket is None or self._wire is None or self.closing_since:
+        if self._socket is None or self.wire is None or self.closing_since:
             return
         self.closing_since = self._sockets.now_s
         self._socket.send_close(cast(Any, code), reason.encode())
@@ -161,8 +194,8 @@ class Session(WSListener):
 
     def cut(self) -> None:
         """Close without waiting."""
-        if self._wire is not None:
-            self._wire.abort()
+        if self.wire is not None:
+            self.wire.abort()
 
     # Messages
 
@@ -171,6 +204,9 @@ class Session(WSListener):
 
     def on_message(self, payload: bytes) -> None:
         """One whole message from the client."""
+        if self._moving:
+            self._moving.append(payload)
+            return
         if self.principal is not None:
             try:
                 self._admit(self.principal)
@@ -188,9 +224,15 @@ class Session(WSListener):
         op = message.op
         try:
             if op in ("place", "cancel", "replace", "mass_cancel"):
-                self._write(message, id_text)
+                if self.speak is not None:
+                    self.speak(payload)
+                else:
+                    self._write(message, id_text)
             elif op in ("subscribe", "unsubscribe"):
-                self._subscription(message, id_text)
+                if self._begins_to_move():
+                    self._moving.append(payload)
+                else:
+                    self._subscription(message, id_text)
             elif op == "ping":
                 self.send(text_frame(b'{"id":%b,"op":"pong"}' % id_text))
             else:
@@ -198,8 +240,17 @@ class Session(WSListener):
         except Refused as error:
             self._refuse(id_text, op, error.problem)
 
+    def _begins_to_move(self) -> bool:
+        """Whether the feed process is to serve this WebSocket: it subscribes, for the first time,
+        and nothing else is on its way."""
+        if self.speak is not None or self._sockets.move is None or not self._can_move:
+            return False
+        return not (self.names or self.waiting_accounts or self.in_flight or self._answers)
+
     def _take_plain(self, payload: bytes) -> bool:
         """Take an ordinary order; False, and nothing done, for any other message."""
+        if self.speak is not None:
+            return False
         desk = self._sockets.desk
         config = desk.config
         if not config.hot_path or self.in_flight >= config.socket_in_flight_max:
@@ -249,6 +300,7 @@ class Session(WSListener):
         if channel is None:
             raise refused("invalid_field", "channel is missing", field="channel")
         client_id = self._own(message.client_id)
+        self._sockets.refresh()
         if message.op == "unsubscribe":
             for name in self._sockets.names(self, channel, client_id):
                 self._sockets.unsubscribe(self, name)

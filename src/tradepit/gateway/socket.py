@@ -52,6 +52,10 @@ class Sockets:
         self.desk = desk
         self.access = access
         self.channels = Channels(desk.market, desk.config.feed_window, self._schedule_flush)
+        self.move: Callable[[Session, list[bytes]], bool] | None = None
+        """Gives a WebSocket that subscribes to the feed process; None when there can be none."""
+        self.refresh: Callable[[], None] = _nothing
+        """Brings the replica up to what is durable, where it is not so by itself."""
         self.slow_count = 0
         self.now_s = time.monotonic()
         self._sessions: dict[Session | EventStream, None] = {}
@@ -63,6 +67,10 @@ class Sockets:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def sessions(self) -> list[Session | EventStream]:
+        """Every open WebSocket and stream."""
+        return list(self._sessions)
+
     def take(
         self,
         transport: asyncio.Transport,
@@ -71,8 +79,17 @@ class Sockets:
         rest: bytes,
         refusal: Answer | None,
         principal: Principal | None,
-    ) -> None:
-        """Make a WebSocket of a connection whose HTTP request asked for one, or send a refusal."""
+        *,
+        speak: Callable[[bytes], None] | None = None,
+        is_open: bool = False,
+    ) -> Session | None:
+        """Make a WebSocket of a connection whose HTTP request asked for one, or send a refusal.
+
+        Args:
+            rest: what came after the request.
+            speak: passes on what only the node itself can answer; None in the node.
+            is_open: the request was answered already, in another process.
+        """
         path, _, query = url.decode("latin-1").partition("?")
         session: Session | None = None
         if refusal is None:
@@ -82,12 +99,14 @@ class Sockets:
                 refusal = problem_answer(error.problem)
         if session is None:
             refuse(transport, refusal or problem_answer(problem_of("not_found")))
-            return
-        session.principal = principal
+            return None
+        session.principal, session.speak = principal, speak
+        session.asked = (url, headers)
         protocol = new_protocol(session, self.desk.config.socket_message_max)
-        protocol.connection_made(transport)
+        protocol.connection_made(_Answered(transport) if is_open else transport)
         transport.set_protocol(protocol)
         feed(protocol, upgrade_request(path, headers) + rest)
+        return session
 
     def take_stream(
         self,
@@ -241,8 +260,8 @@ class Sockets:
         for session in list(self._sessions):
             if session.closing_since and now_s - session.closing_since > CLOSE_SECONDS:
                 session.cut()
-            elif isinstance(session, EventStream):
-                session.keep_alive(now_s)
+            else:
+                session.look(now_s)
         self.channels.sweep(now_s)
 
     def end(self, is_valid: Callable[[Principal], bool]) -> None:
@@ -255,6 +274,31 @@ class Sockets:
         """The node stops."""
         for session in list(self._sessions):
             session.close(GOING_AWAY, "the node stops")
+
+
+def feeds_only(url: bytes) -> bool:
+    """Whether a WebSocket of this path only listens, and so belongs to the feed process."""
+    return url.partition(b"?")[0].decode("latin-1").rstrip("/") in TRADES_PATHS
+
+
+def _nothing() -> None:
+    """The node's own replica has all that was ever answered."""
+
+
+class _Answered:
+    """The transport of a WebSocket that is open already: swallows the answer to its request."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.real = transport
+        self._is_swallowed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def write(self, data: bytes) -> None:
+        if self._is_swallowed:
+            self.real.write(data)
+        self._is_swallowed = True
 
 
 _OPENED: Final = int(EventKind.ACCOUNT_OPENED)
