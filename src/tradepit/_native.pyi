@@ -321,3 +321,25 @@ class DbnReader:
         """Records of other kinds passed over: record type, count."""
     def progress(self) -> tuple[int, int]:
         """Bytes of the file read so far, and all of them."""
+
+@final
+class Symbols:
+    """Symbols by instrument number and day: `tradepit.marketdata.replays.rendering`."""
+
+    def __init__(self, mappings: list[tuple[int, str, int, int]]) -> None:
+        """Instrument, symbol, start and end (ns since the Unix epoch, not included) each."""
+
+def render_steps(
+    records: Buffer,
+    effects: Buffer,
+    left_ns: Buffer,
+    first_seq: int,
+    first_number: int,
+    symbols: Symbols,
+    style: str,
+) -> bytes:
+    """Messages of a replay as JSON; `style` is lines, events or frames.
+
+    As many whole records (`MBO_DTYPE`), effects (`EFFECT_DTYPE`) and times (`<u8`). Releases the
+    GIL. Raises: ValueError when they are not as many, or a number does not fit 64 bits.
+    """

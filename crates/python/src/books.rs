@@ -26,7 +26,7 @@ pub struct Books {
 }
 
 /// Whole records of a buffer.
-fn records(buffer: &PyBuffer<u8>) -> PyResult<&[[u8; RECORD_BYTES]]> {
+pub fn records(buffer: &PyBuffer<u8>) -> PyResult<&[[u8; RECORD_BYTES]]> {
     // SAFETY: per contract nothing writes to the buffer during the call.
     let bytes = unsafe { as_slice(buffer)? };
     match bytes.as_chunks() {

@@ -3,6 +3,7 @@
 mod books;
 mod dbn_file;
 mod dbn_reader;
+mod replay_text;
 mod replica;
 mod session;
 mod tuples;
@@ -96,11 +97,13 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replica::Replica>()?;
     module.add_class::<Applied>()?;
     module.add_class::<books::Books>()?;
+    module.add_class::<replay_text::Symbols>()?;
     module.add_class::<session::GeneratedSession>()?;
     module.add_class::<dbn_reader::DbnReader>()?;
     module.add_class::<writer::Writer>()?;
     module.add_class::<Scan>()?;
     module.add_function(wrap_pyfunction!(scan_frames, module)?)?;
+    module.add_function(wrap_pyfunction!(replay_text::render_steps, module)?)?;
     module.add("EnginePanicked", module.py().get_type::<EnginePanicked>())?;
     module.add("DbnError", module.py().get_type::<DbnError>())?;
     module.add("FrameError", module.py().get_type::<FrameError>())?;

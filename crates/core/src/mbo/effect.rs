@@ -56,3 +56,56 @@ impl Effect {
         bytes
     }
 }
+
+/// A view of the bytes of one effect.
+#[derive(Clone, Copy)]
+pub struct EffectView<'a>(pub &'a [u8; EFFECT_BYTES]);
+
+/// Where an order stood or stands; its side may be any byte.
+pub struct PlaceView {
+    pub side: u8,
+    pub price: i64,
+    pub size: u32,
+    pub orders_ahead: u32,
+}
+
+impl EffectView<'_> {
+    pub const fn kind(self) -> u8 {
+        self.0[0]
+    }
+
+    pub const fn problem(self) -> u8 {
+        self.0[1]
+    }
+
+    pub fn orders_cleared(self) -> u32 {
+        u32::from_le_bytes(self.bytes(4))
+    }
+
+    pub fn before(self) -> PlaceView {
+        self.place(self.0[2], 8, 24, 32)
+    }
+
+    pub fn after(self) -> PlaceView {
+        self.place(self.0[3], 16, 28, 36)
+    }
+
+    pub fn new_size_ahead(self) -> u64 {
+        u64::from_le_bytes(self.bytes(40))
+    }
+
+    #[inline(always)]
+    fn place(self, side: u8, price: usize, size: usize, ahead: usize) -> PlaceView {
+        PlaceView {
+            side,
+            price: i64::from_le_bytes(self.bytes(price)),
+            size: u32::from_le_bytes(self.bytes(size)),
+            orders_ahead: u32::from_le_bytes(self.bytes(ahead)),
+        }
+    }
+
+    #[inline(always)]
+    fn bytes<const N: usize>(self, at: usize) -> [u8; N] {
+        self.0[at..at + N].try_into().expect("a field lies in its effect")
+    }
+}

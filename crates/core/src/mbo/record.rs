@@ -68,6 +68,7 @@ impl Record<'_> {
     field!(action, u8, 38);
     field!(side_letter, u8, 39);
     field!(ts_recv, u64, 40);
+    field!(sequence, u32, 52);
 
     #[inline(always)]
     pub fn is_mbo(self) -> bool {
