@@ -39,7 +39,7 @@ from tradepit.marketdata.sources.source import (
 )
 
 KEYFRAME_MESSAGES: Final = 250_000
-"""Between two saved books, about: what a seek has to apply, some 15 ms."""
+"""Between two saved books: what a seek has to apply at most, some 15 ms."""
 
 FILL_RECORDS: Final = 1 << 16
 """Of the clock, written at once."""
@@ -52,13 +52,17 @@ class IndexingCancelled(Exception):
 class IndexBuilder:
     """Writes the files of one index."""
 
-    def __init__(self, folder: Path, *, reserve: Callable[[int], None]) -> None:
+    def __init__(
+        self, folder: Path, *, keyframe_messages: int, reserve: Callable[[int], None]
+    ) -> None:
         """
         Args:
             folder: empty, of this builder alone.
+            keyframe_messages: see `KEYFRAME_MESSAGES`.
             reserve: called before so many bytes are written; raises to refuse them.
         """
         self._folder = folder
+        self._keyframe_messages = keyframe_messages
         self._reserve = reserve
         self._files = ExitStack()
         self._records, self._clock, self._sequences, self._saved = (
@@ -116,11 +120,18 @@ class IndexBuilder:
         self._reserve(sum(values.nbytes for _, values in columns))
         for file, values in columns:
             file.write(values.data)
-        self._books.apply(records)
-        self._count += len(records)
         self._last_ns = int(times[-1])
-        if self._count >= self._keyframe_due:
-            self._save_books()
+        self._apply(records)
+
+    def _apply(self, records: MboRecords) -> None:
+        """Move the books along and save them where a keyframe is due."""
+        while len(records):
+            part = records[: self._keyframe_due - self._count]
+            self._books.apply(part)
+            self._count += len(part)
+            if self._count == self._keyframe_due:
+                self._save_books()
+            records = records[len(part) :]
 
     def _save_books(self) -> None:
         saved = self._books.save()
@@ -128,7 +139,7 @@ class IndexBuilder:
         self._keyframes.append(Keyframe(self._count, self._saved.tell(), len(saved)))
         self._saved.write(saved)
         # Large books are saved less often, so that keyframes never outgrow the records.
-        self._keyframe_due = self._count + max(KEYFRAME_MESSAGES, len(saved) // MBO_BYTES)
+        self._keyframe_due = self._count + max(self._keyframe_messages, len(saved) // MBO_BYTES)
 
     def _fill_leading(self) -> None:
         """Give the messages before the first known time that time."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import time
 from typing import Final
 
-from tradepit.marketdata.replays.building import IndexBuilder
+from tradepit.marketdata.replays.building import KEYFRAME_MESSAGES, IndexBuilder
 from tradepit.marketdata.replays.fingerprint import fingerprint_of
 from tradepit.marketdata.replays.in_use import LOCK_NAME, FolderLock, InUse
 from tradepit.marketdata.replays.index import DamagedIndex, RecordingIndex
@@ -47,13 +47,21 @@ _OURS: Final = re.compile(
 class IndexCache:
     """Indexes of recordings in one folder; any number of processes may share it."""
 
-    def __init__(self, folder: Path, *, bytes_max: int = BYTES_MAX) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bytes_max: int = BYTES_MAX,
+        keyframe_messages: int = KEYFRAME_MESSAGES,
+    ) -> None:
         """
         Args:
-            folder: made when it is missing; of indexes alone.
+            folder: made when it is missing.
+            keyframe_messages: between two saved books of what is built from now on.
         """
         self.folder = folder
         self.bytes_max = bytes_max
+        self.keyframe_messages = keyframe_messages
 
     def open(self, path: Path) -> RecordingIndex | None:
         """The kept index of a recording; None when it has to be built.
@@ -117,7 +125,9 @@ class IndexCache:
         try:
             lock = FolderLock(folder, alone=True)
             room = _Room(self, source.path)
-            builder = IndexBuilder(folder, reserve=room.reserve)
+            builder = IndexBuilder(
+                folder, keyframe_messages=self.keyframe_messages, reserve=room.reserve
+            )
             builder.build(source, fingerprint, progress=progress, is_cancelled=is_cancelled)
             if source.path.is_file() and fingerprint_of(source.path) != fingerprint:
                 raise RecordingError(source.path, "changed while it was indexed")
