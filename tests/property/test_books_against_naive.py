@@ -213,3 +213,21 @@ def test_bytes_that_are_no_whole_records_change_nothing() -> None:
     with pytest.raises(ValueError, match="55 bytes after 99 whole records"):
         books.apply(records[: 100 * MBO_BYTES - 1])
     assert books.save() == before
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_digests_are_equal_where_the_same_records_will_do_the_same(seed: int) -> None:
+    """After every record of one stream; trades seen, counts and reports make no difference."""
+    print("seed", seed)
+    books, naive = Books(), NaiveBooks()
+    digests: dict[object, str] = {}
+    repeats = 0
+    records = random_records(seed, RECORDS, books=2)
+    for at, message in enumerate(messages(records)):
+        naive.apply(message)
+        books.apply(records[at : at + 1])
+        state = naive.state()
+        repeats += state in digests
+        assert digests.setdefault(state, books.digest()) == books.digest()
+    assert len(set(digests.values())) == len(digests)
+    assert repeats > 100

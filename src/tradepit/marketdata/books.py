@@ -247,8 +247,13 @@ class Books:
         self._native.load(saved)
 
     def digest(self) -> str:
-        """Fingerprint of what rests, in its order, and of where in its events each book is; equal
-        for equal books, however they came about. Counts and reports are no part of it."""
+        """Fingerprint of what rests, in its order, and of where in its events each book is.
+
+        Equal if, and only if, the same records will do the same from here on, however the books
+        came about. A snapshot that goes on counts where something rests: the first record of
+        another one would clear that. Counts and reports are no part of it, nor is whether a book
+        has traded, which only they ask.
+        """
         return self._native.digest()
 
 

@@ -127,9 +127,24 @@ class NaiveBook:
         return price, sum(size for _, size in queue), len(queue)
 
     @property
+    def state(self) -> tuple[object, ...]:
+        """What decides what records to come will do; see `NaiveBooks.state`."""
+        rest = [
+            (side, price, order.order_id, order.size, order.has_name)
+            for side in (BID, ASK)
+            for price in sorted(self.sides[side])
+            for order in self.sides[side][price]
+        ]
+        # A new snapshot clears what rests, one that goes on does not.
+        return self.in_event, self.in_snapshot and bool(rest), tuple(rest)
+
+    @property
     def is_crossed(self) -> bool:
         bid, ask = self.best(BID), self.best(ASK)
         return bid is not None and ask is not None and bid[0] >= ask[0]
+
+
+State = tuple[tuple[object, ...], ...]
 
 
 class NaiveBooks:
@@ -167,6 +182,10 @@ class NaiveBooks:
     def start_source(self) -> None:
         for book in self.books.values():
             book.in_snapshot = False
+
+    def state(self) -> State:
+        """All that decides what the records to come will do; nothing of what is only reported."""
+        return tuple((key, *book.state) for key, book in sorted(self.books.items()))
 
     def _counted(self, outcome: Outcome) -> Outcome:
         if outcome.error:

@@ -22,6 +22,8 @@ from tradepit.marketdata.dbn_reader import DbnReader, decode_apply
 from tradepit.marketdata.generated import GeneratedSource, SessionSettings
 from tradepit.marketdata.records import (
     ACTION_ADD,
+    ACTION_CLEAR,
+    ACTION_TRADE,
     FLAG_LAST,
     FLAG_SNAPSHOT,
     PRICE_SCALE,
@@ -232,6 +234,48 @@ def test_the_digest_does_not_depend_on_what_came_before() -> None:
     snapshot["flags"][-1] |= FLAG_LAST
     second.apply(snapshot)
     assert first.digest() == second.digest()
+
+
+def test_the_digest_of_a_snapshot_is_that_of_books_that_have_traded() -> None:
+    """Only reports ask whether there was a trade; records to come do the same to both."""
+    snapshot = adds([100, 101, 100], side=SIDE_BID)
+    trade = snapshot[:1].copy()
+    trade["action"] = ACTION_TRADE
+    traded, fresh = Books(), Books()
+    traded.apply(snapshot)
+    traded.apply(trade)
+    snapshot["flags"] = FLAG_SNAPSHOT
+    snapshot["flags"][-1] |= FLAG_LAST
+    fresh.apply(snapshot)
+    assert fresh.digest() == traded.digest()
+
+
+def test_the_digest_tells_a_snapshot_that_goes_on_where_something_rests() -> None:
+    """The next record of a snapshot clears the one book and goes on with the other."""
+    orders = adds([100, 101], side=SIDE_BID, flags=0)
+    snapshot = orders.copy()
+    snapshot["flags"] = FLAG_SNAPSHOT
+    ordinary, opened = Books(), Books()
+    ordinary.apply(orders)
+    opened.apply(snapshot)
+    assert opened.digest() != ordinary.digest()
+    more = adds([102], side=SIDE_BID, first_id=9, flags=FLAG_SNAPSHOT)
+    cleared = [b.apply_with_effects(more).effects["orders_cleared"][0] for b in (ordinary, opened)]
+    assert cleared == [2, 0]
+
+
+def test_the_digest_of_an_empty_book_does_not_know_whose_snapshot_goes_on() -> None:
+    clear = new_records(1, publisher_id=PUBLISHER, instrument_id=9)
+    clear["action"] = ACTION_CLEAR
+    ordinary, opened = Books(), Books()
+    ordinary.apply(clear)
+    clear["flags"] = FLAG_SNAPSHOT
+    opened.apply(clear)
+    assert opened.digest() == ordinary.digest()
+    more = adds([102], side=SIDE_BID, flags=FLAG_SNAPSHOT)
+    assert (
+        opened.apply_with_effects(more).effects == ordinary.apply_with_effects(more).effects
+    ).all()
 
 
 def test_memory_follows_what_rests_not_what_came() -> None:

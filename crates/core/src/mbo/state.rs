@@ -28,7 +28,10 @@ impl Books {
         self.counts.problems.iter().for_each(|&count| put(&mut out, count));
         put(&mut out, self.books.len() as u64);
         for book in &self.books {
-            self.put_book(&mut out, book);
+            put_name(&mut out, book);
+            let phases = [book.in_event, book.in_snapshot, book.has_traded];
+            out.extend(phases.map(u8::from));
+            self.put_orders(&mut out, book);
             put_report(&mut out, book);
         }
         let checksum = crc32fast::hash(&out);
@@ -36,8 +39,10 @@ impl Books {
         out
     }
 
-    /// A fingerprint of what rests, of its order, and of where in its events each book is. Counts
-    /// are no part of it.
+    /// A fingerprint of what rests, of its order, and of where in its events each book is: equal
+    /// if, and only if, the same records will do the same from here on. So a snapshot that goes on
+    /// counts where something rests, which the first record of another one would clear. Counts and
+    /// reports are no part of it, nor is whether a trade has been seen, which only they ask.
     pub fn digest(&self) -> [u8; 16] {
         let mut books: Vec<_> = self.books.iter().collect();
         books.sort_unstable_by_key(|book| (book.publisher, book.instrument));
@@ -45,7 +50,10 @@ impl Books {
         let mut hasher = blake3::Hasher::new();
         for book in books {
             out.clear();
-            self.put_book(&mut out, book);
+            put_name(&mut out, book);
+            let is_empty = Side::BOTH.iter().all(|&side| book.side(side).len() == 0);
+            out.extend([book.in_event, book.in_snapshot && !is_empty].map(u8::from));
+            self.put_orders(&mut out, book);
             hasher.update(&out);
         }
         let mut digest = [0; 16];
@@ -54,11 +62,7 @@ impl Books {
     }
 
     /// What rests in one book, best level first, first in the queue first.
-    fn put_book(&self, out: &mut Vec<u8>, book: &Book) {
-        out.extend_from_slice(&book.publisher.to_le_bytes());
-        out.extend_from_slice(&book.instrument.to_le_bytes());
-        let phases = [book.in_event, book.in_snapshot, book.has_traded];
-        out.extend(phases.map(u8::from));
+    fn put_orders(&self, out: &mut Vec<u8>, book: &Book) {
         for side in Side::BOTH {
             out.extend_from_slice(&(book.side(side).len() as u32).to_le_bytes());
             for slot in book.side(side).iter() {
@@ -144,6 +148,11 @@ impl Books {
 
 fn put(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&number.to_le_bytes());
+}
+
+fn put_name(out: &mut Vec<u8>, book: &Book) {
+    out.extend_from_slice(&book.publisher.to_le_bytes());
+    out.extend_from_slice(&book.instrument.to_le_bytes());
 }
 
 fn put_report(out: &mut Vec<u8>, book: &Book) {
