@@ -23,6 +23,7 @@ from bench import (
     python,
     recordings,
     replay,
+    replay_seek,
     restart,
     sockets,
     store,
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[int], Report]] = {
     "store": store.run,
     "books": books.run,
     "recordings": recordings.run,
+    "replay-seek": replay_seek.run,
 }
 ROUNDS = 5
 # Columns when the output is no terminal.

@@ -7,6 +7,7 @@
 - `recorded_events`: a recording as a stream of events, one value per record
 - `dbn_writer`: writes DBN files; `recorder`: conversions, and the live market
 - `generated`: sessions of any length from a seed
+- `replays`: recordings made seekable, and sessions that play them on a clock
 - `survey`, `verification`: what a recording has, and whether it is right
 - `findings`, `cli`: what the commands `data` and `record` tell
 - `feeds`: what each frame of the engine changed for the channels that are watched
