@@ -332,7 +332,7 @@ class Symbols:
 def render_steps(
     records: Buffer,
     effects: Buffer,
-    left_ns: Buffer,
+    left_ns: Buffer | None,
     first_seq: int,
     first_number: int,
     symbols: Symbols,
@@ -340,6 +340,7 @@ def render_steps(
 ) -> bytes:
     """Messages of a replay as JSON; `style` is lines, events or frames.
 
-    As many whole records (`MBO_DTYPE`), effects (`EFFECT_DTYPE`) and times (`<u8`). Releases the
-    GIL. Raises: ValueError when they are not as many, or a number does not fit 64 bits.
+    As many whole records (`MBO_DTYPE`), effects (`EFFECT_DTYPE`) and times (`<u8`); without times
+    that field is left out. Releases the GIL. Raises: ValueError when they are not as many, or a
+    number does not fit 64 bits.
     """

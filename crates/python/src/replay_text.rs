@@ -54,7 +54,7 @@ pub fn render_steps<'py>(
     py: Python<'py>,
     records: PyBuffer<u8>,
     effects: PyBuffer<u8>,
-    left_ns: PyBuffer<u8>,
+    left_ns: Option<PyBuffer<u8>>,
     first_seq: u64,
     first_number: u64,
     symbols: &Symbols,
@@ -65,7 +65,7 @@ pub fn render_steps<'py>(
     let steps = Steps {
         records,
         effects: items::<EFFECT_BYTES>(&effects, records.len(), "effects")?,
-        left_ns: items(&left_ns, records.len(), "times")?,
+        left_ns: left_ns.as_ref().map(|times| items(times, records.len(), "times")).transpose()?,
         first_seq,
         first_number,
         symbols: &symbols.symbols,

@@ -28,8 +28,8 @@ pub enum Style {
 pub struct Steps<'a> {
     pub records: &'a [[u8; RECORD_BYTES]],
     pub effects: &'a [[u8; EFFECT_BYTES]],
-    /// Little-endian.
-    pub left_ns: &'a [[u8; 8]],
+    /// Little-endian; None where no clock was involved, which leaves the field out.
+    pub left_ns: Option<&'a [[u8; 8]]>,
     pub first_seq: u64,
     pub first_number: u64,
     pub symbols: &'a Symbols,
@@ -70,7 +70,8 @@ impl Steps<'_> {
     /// Panics when the slices differ in length.
     pub fn render(&self, style: Style) -> Vec<u8> {
         let count = self.records.len();
-        assert!(self.effects.len() == count && self.left_ns.len() == count, "one of each");
+        let times = self.left_ns.map_or(count, <[_]>::len);
+        assert!(self.effects.len() == count && times == count, "one of each");
         let mut text = Text::with_capacity(count * MESSAGE_BYTES);
         for at in 0..count {
             match style {
@@ -116,8 +117,10 @@ impl Steps<'_> {
         text.integer(record.publisher().into());
         order(text, record);
         effect(text, EffectView(&self.effects[at]));
-        text.raw(b",\"left_ns\":");
-        text.integer(u64::from_le_bytes(self.left_ns[at]));
+        if let Some(left_ns) = self.left_ns {
+            text.raw(b",\"left_ns\":");
+            text.integer(u64::from_le_bytes(left_ns[at]));
+        }
         text.raw(b"}");
     }
 }

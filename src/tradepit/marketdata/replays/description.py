@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,16 @@ SEQUENCES_NAME: Final = "sequences"
 KEYFRAMES_NAME: Final = "keyframes"
 """Saved books one after the other."""
 DESCRIPTION_NAME: Final = "description.json"
+
+
+NS_PER_SECOND: Final = 1_000_000_000
+TIME_NS_MAX: Final = 2**64 - 1
+
+
+def midnight_ns(day: date) -> int:
+    """When a day begins in UTC, in ns since the Unix epoch, as far as 64 bits go."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return min(max(0, int(midnight.timestamp()) * NS_PER_SECOND), TIME_NS_MAX)
 
 
 class SymbolDays(msgspec.Struct, frozen=True):
@@ -75,6 +85,16 @@ class IndexDescription(msgspec.Struct, frozen=True, kw_only=True):
         """The symbols that an instrument number stands for, in the order of their days."""
         found = [each.symbol for each in self.symbols if each.instrument_id == instrument_id]
         return list(dict.fromkeys(found))
+
+    def symbol_at(self, instrument_id: int, time_ns: int) -> str | None:
+        """The symbol of an instrument at a time; out of all its days the last one, None without
+        any."""
+        days = [each for each in self.symbols if each.instrument_id == instrument_id]
+        days.sort(key=lambda each: each.start)
+        for each in days:
+            if midnight_ns(each.start) <= time_ns < midnight_ns(each.end):
+                return each.symbol
+        return days[-1].symbol if days else None
 
 
 def read_description(folder: Path) -> IndexDescription:

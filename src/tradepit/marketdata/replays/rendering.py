@@ -19,19 +19,15 @@ kind are `unknown` for bytes that the format does not have.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradepit._native import Symbols, render_steps
-from tradepit.marketdata.replays.description import IndexDescription, SymbolDays
+from tradepit.marketdata.replays.description import IndexDescription, SymbolDays, midnight_ns
 from tradepit.marketdata.replays.session import Steps
-
-NS_PER_SECOND: Final = 1_000_000_000
-EPOCH: Final = date(1970, 1, 1)
-TIME_NS_MAX: Final = 2**64 - 1
+from tradepit.marketdata.sources.source import MboRecords
 
 
 class RenderStyle(StrEnum):
@@ -68,12 +64,20 @@ def render(steps: Steps, style: RenderStyle, *, first_seq: int, symbols: Symbols
     )
 
 
+def render_untimed(
+    records: MboRecords, effects: NDArray[np.void], *, first_number: int, symbols: Symbols
+) -> bytes:
+    """Messages that no session played, in lines: `seq` is their number, `left_ns` left out."""
+    return render_steps(
+        records.view(np.uint8).data,
+        effects.view(np.uint8).data,
+        None,
+        first_number,
+        first_number,
+        symbols,
+        RenderStyle.LINES,
+    )
+
+
 def _named(each: SymbolDays) -> tuple[int, str, int, int]:
-    return each.instrument_id, each.symbol, _midnight_ns(each.start), _midnight_ns(each.end)
-
-
-def _midnight_ns(day: date) -> int:
-    if day <= EPOCH:
-        return 0
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return min(int(midnight.timestamp()) * NS_PER_SECOND, TIME_NS_MAX)
+    return each.instrument_id, each.symbol, midnight_ns(each.start), midnight_ns(each.end)
