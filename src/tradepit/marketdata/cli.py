@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tradepit.marketdata import recorder
+from tradepit.marketdata import recorder, timeseries_cli
 from tradepit.marketdata.findings import (
     Finding,
     depth_finding,
@@ -32,6 +27,7 @@ from tradepit.marketdata.sources.lobster import LobsterSource
 from tradepit.marketdata.sources.opening import open_source
 from tradepit.marketdata.sources.source import RecordingError, Source
 from tradepit.marketdata.survey import survey
+from tradepit.marketdata.terminal import console, errors, plain_errors, progress_bar
 from tradepit.marketdata.verification.depth_rows import DepthRows
 from tradepit.marketdata.verification.naive_twin import NaiveTwin
 from tradepit.marketdata.verification.price_levels import check_levels
@@ -47,8 +43,8 @@ app = typer.Typer(
     help="Look into recordings, convert and verify them, generate one.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console(soft_wrap=True)
-errors = Console(stderr=True, soft_wrap=True)
+app.command()(timeseries_cli.load)
+app.command()(timeseries_cli.query)
 
 File = Annotated[
     Path,
@@ -71,7 +67,7 @@ def info(
     is_whole = True
     for path in files:
         try:
-            with _progress(path.name) as progress:
+            with progress_bar(path.name) as progress:
                 findings.append(survey_finding(path.name, survey(open_source(path), progress)))
         except RecordingError as error:
             errors.print(str(error), style="red", highlight=False)
@@ -84,7 +80,7 @@ def info(
 @app.command()
 def convert(file: File, out: Out, force: Force = False) -> None:
     """Write a recording as a DBN file (version 3, MBO); symbol mappings are kept."""
-    with _plain_errors(), _progress(file.name) as progress:
+    with plain_errors(), progress_bar(file.name) as progress:
         _check_out(out, force)
         count = recorder.convert(open_source(file), out, progress)
     console.print(f"wrote {count:,} records to {out}")
@@ -110,7 +106,7 @@ def verify(
     """
     if naive and against is not None:
         raise typer.BadParameter("one at a time", param_hint="--naive, --against")
-    with _plain_errors():
+    with plain_errors():
         source = open_source(file)
         if isinstance(source, LobsterSource):
             findings = _verify_rows(source)
@@ -120,16 +116,16 @@ def verify(
 
 
 def _verify_rows(source: LobsterSource) -> list[Finding]:
-    with _progress(f"{source.path.name} by level") as progress:
+    with progress_bar(f"{source.path.name} by level") as progress:
         levels = level_finding(check_levels(source, progress))
-    with _progress(f"{source.path.name} order by order") as progress:
+    with progress_bar(f"{source.path.name} order by order") as progress:
         return [levels, queue_finding(check_queues(source, progress))]
 
 
 def _verify_books(source: Source, against: Path | None, naive: bool) -> list[Finding]:
     rows = None if against is None else DepthRows(against)
     twin = NaiveTwin() if naive else None
-    with _progress(source.path.name) as progress:
+    with progress_bar(source.path.name) as progress:
         report = rebuild(source, progress, rows or twin)
     findings = [rebuild_finding(source.info, report)]
     if rows is not None and against is not None:
@@ -177,7 +173,7 @@ def generate(
         icebergs=icebergs,
         events_per_second=rate,
     )
-    with _plain_errors(), _progress("generating") as progress:
+    with plain_errors(), progress_bar("generating") as progress:
         _check_out(out, force)
         started = time.perf_counter()
         count = recorder.convert(GeneratedSource(settings), out, progress)
@@ -214,7 +210,7 @@ def record(
     if now and first is not None:
         raise typer.BadParameter("give one of the two", param_hint="--now, --from")
     symbols = frozenset(instrument or [])
-    with _plain_errors():
+    with plain_errors():
         _check_out(out, force)
         tail = JournalTail(data_dir, first_sequence=None if now else first or 1, symbols=symbols)
         if follow:
@@ -222,7 +218,7 @@ def record(
         else:
             begin = tail.durable_sequence + 1 if now else first or 1
             source = JournalSource(data_dir, first_sequence=begin, symbols=symbols)
-            with _progress("recording") as progress:
+            with progress_bar("recording") as progress:
                 count = recorder.convert(source, out, progress)
             tail.info = source.info
         missing = symbols - set(tail.info.symbols)
@@ -255,28 +251,3 @@ def _check_out(out: Path, force: bool) -> None:
         raise FileExistsError(f"{out} exists; --force writes over it")
     if not out.name.endswith((".dbn", ".dbn.zst")):
         raise typer.BadParameter("the name ends in .dbn or .dbn.zst", param_hint="--out")
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """What a person can act on is a line, not a traceback."""
-    try:
-        yield
-    except (RecordingError, OSError) as error:
-        errors.print(str(error), style="red", highlight=False)
-        raise typer.Exit(1) from None
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal that appears when the work takes long; nothing elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(
-        *columns,
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    ) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

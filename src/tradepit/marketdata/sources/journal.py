@@ -17,9 +17,10 @@ from tradepit._native import EnginePanicked, FrameError, Replica
 from tradepit.domain.wire import Side
 from tradepit.engine.rows import InstrumentRow, QueuedRow
 from tradepit.journal.follow import JournalFollower
-from tradepit.journal.layout import DataDirectory
+from tradepit.journal.layout import START, DataDirectory, Place
 from tradepit.journal.mark import read_mark
 from tradepit.journal.port import JournalError
+from tradepit.journal.scan import JournalDamaged
 from tradepit.marketdata.records import (
     ACTION_ADD,
     ACTION_CLEAR,
@@ -139,6 +140,16 @@ class JournalTail:
             self._snapshot = self._image(image)
 
     @property
+    def place(self) -> Place:
+        """The frame boundary up to which frames were read."""
+        return self._follower.place
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether the next step gives the snapshot of the books before the first command."""
+        return len(self._snapshot) > 0
+
+    @property
     def sequence(self) -> int:
         """Last sequence whose records were given."""
         return 0 if len(self._snapshot) else self._follower.place.sequence
@@ -225,6 +236,44 @@ class JournalTail:
         ):
             records[name][1:] = values
         return records
+
+
+def market_number(path: Path) -> int:
+    """The number that a market was given when it began; it names the journal wherever it lies.
+
+    Raises:
+        RecordingError: there is no journal, or nothing in it.
+    """
+    replica = Replica(history_orders=HISTORY.orders, history_trades=HISTORY.trades)
+    try:
+        frames = JournalFollower(DataDirectory(path), START).step(1)
+        if not frames:
+            raise RecordingError(path, "holds an empty journal")
+        replica.replay(frames)
+    except (JournalError, EnginePanicked, FrameError, OSError) as error:
+        raise RecordingError(path, str(error)) from error
+    return replica.genesis()[3]
+
+
+def goes_on(path: Path, place: Place) -> bool:
+    """Whether a frame boundary belongs to a journal's history, and what follows to it.
+
+    Raises:
+        RecordingError: the journal cannot be read, or ends before.
+    """
+    directory = DataDirectory(path)
+    try:
+        mark = read_mark(directory.mark)
+        if mark is None or mark.place.sequence < place.sequence:
+            last = 0 if mark is None else mark.place.sequence
+            raise RecordingError(path, f"its last sequence is {last:,}")
+        if mark.place.sequence == place.sequence:
+            return mark.place.crc == place.crc
+        return bool(JournalFollower(directory, place).step(1))
+    except JournalDamaged:
+        return False
+    except (JournalError, OSError) as error:
+        raise RecordingError(path, str(error)) from error
 
 
 _ORDERS_MAX: Final = 2**31
