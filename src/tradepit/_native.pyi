@@ -135,6 +135,11 @@ class Replica:
     def counts(self) -> dict[str, int]:
         """accounts, live_orders, keys, trades, levels, history_orders, history_trades."""
 
+    def feed_counts(self, instrument: int) -> tuple[int, int, int]:
+        """Messages that the channels `trades`, `orders` and `book` of an instrument have had since
+        the journal began; a view of the events, not of the state, carried in snapshots."""
+    def report_count(self, account: int) -> int:
+        """Execution reports that an account has had since the journal began."""
     def history_floor(self) -> tuple[int, int]:
         """Ids of the first order and the first trade that the history remembers; 0 when it has
         forgotten none."""
@@ -344,3 +349,81 @@ def render_steps(
     that field is left out. Releases the GIL. Raises: ValueError when they are not as many, or a
     number does not fit 64 bits.
     """
+
+@final
+class FeedBoard:
+    """The channels that somebody watches, written from events in one call per frame.
+
+    Channels go by numbers that `open` gives; one that is not open is a KeyError. A place is a
+    position in the journal (`tradepit.marketdata.feeds`), `seq` the number of a message in its
+    channel.
+    """
+
+    def __init__(self) -> None: ...
+    def open(
+        self,
+        replica: Replica,
+        kind: str,
+        *,
+        instrument: int,
+        account: int,
+        head: str,
+        window_max: int,
+        untold: Buffer | None = None,
+    ) -> int:
+        """Open a channel that goes on from the present; its number is returned.
+
+        Args:
+            kind: `trades`, `prints` (trades as bare objects), `bbo`, `book`, `conflated_bbo`,
+                `conflated_book`, `orders` are written here; `execution`, `positions` and `tape`
+                (numbered by trades) by whoever calls `push`.
+            account: whose, or for `orders` whose orders are marked; 0 = nobody.
+            head: beginning of every message, up to its number.
+            window_max: messages that are remembered once sent.
+            untold: events that the replica has applied and that `on_events` is told next; with
+                any, what the channel is about is new with them.
+        Raises:
+            ValueError: no such kind or account.
+        """
+    def close(self, number: int) -> None: ...
+    def on_events(
+        self, replica: Replica, events: Buffer
+    ) -> tuple[
+        bool,
+        list[tuple[int, int, int, int, int, bytes]],
+        list[tuple[int, int, int, int, int, int, int]],
+        list[int],
+    ]:
+        """Write what events changed; the replica has applied exactly up to them.
+
+        Returns:
+            Whether anything watched changed; reports (`feeds.Report`) and fills (`feeds.Fill`) of
+            watched accounts; watched accounts whose positions may have changed without a fill.
+        """
+    def push(self, number: int, data: str, *, place: int, seq: int | None = None) -> int:
+        """Add a message with this data: the next one, or one that skips to `seq` and names the
+        number before it. Its number is returned; one that does not grow is a ValueError."""
+    def conflate(self, replica: Replica, number: int) -> None:
+        """Write what a conflated channel was touched by since the last time."""
+    def snapshot(self, replica: Replica, number: int) -> bytes:
+        """JSON of what the channel shows as it is now; for the kinds that are written here."""
+    def last(self, number: int) -> int:
+        """Number of the last message."""
+    def pending(self) -> list[tuple[int, int]]:
+        """Channels with messages that are not sent, each with how many."""
+    def unsent_frames(self, number: int) -> bytes:
+        """Those messages as WebSocket frames."""
+    def unsent_events(self, numbers: list[int]) -> bytes:
+        """Those messages of several channels as events of an event stream, in one order."""
+    def sent(self, number: int) -> None:
+        """What was not sent, is."""
+    def forget(self, number: int, place: int) -> None:
+        """Let nobody go on from a message up to now."""
+    def frames_since(self, number: int, seq: int) -> bytes | None:
+        """Messages after a number as frames; None when they are not remembered."""
+    def remembers(self, number: int, place: int) -> bool:
+        """Whether everything after a place is remembered."""
+    def events_since(self, numbers: list[int], place: int) -> bytes:
+        """Messages of several channels after a place, as events in one order."""
+    def trades(self, replica: Replica, instrument: int) -> int:
+        """Trades of a watched instrument so far; 0 = of all instruments."""

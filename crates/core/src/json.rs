@@ -12,13 +12,13 @@ use crate::wire::*;
 const AVERAGE_EXTRA_DIGITS: u32 = 6;
 const SECOND_NS: i64 = 1_000_000_000;
 
-const SIDES: [&str; 3] = ["none", "buy", "sell"];
+pub(crate) const SIDES: [&str; 3] = ["none", "buy", "sell"];
 const ORDER_TYPES: [&str; 6] = ["none", "limit", "market", "stop", "stop_limit", "trailing_stop"];
 const TIMES_IN_FORCE: [&str; 6] = ["none", "gtc", "day", "gtd", "ioc", "fok"];
 const PREVENTIONS: [&str; 5] = ["none", "cancel_taker", "cancel_maker", "cancel_both", "decrement"];
 const STATUSES: [&str; 7] =
     ["none", "new", "partially_filled", "filled", "cancelled", "expired", "rejected"];
-const CLOSE_REASONS: [&str; 12] = [
+pub(crate) const CLOSE_REASONS: [&str; 12] = [
     "none",
     "requested",
     "ioc_remainder",
@@ -82,7 +82,7 @@ impl Json {
         self.out.extend_from_slice(&digits[start..]);
     }
 
-    fn name(&mut self, names: &[&'static str], number: u8) {
+    pub(crate) fn name(&mut self, names: &[&'static str], number: u8) {
         self.raw(names.get(usize::from(number)).copied().unwrap_or("unknown"));
     }
 
@@ -187,11 +187,11 @@ fn civil(day: i64) -> (i64, u64, u64) {
 }
 
 impl Instrument {
-    fn write_price(&self, json: &mut Json, price: i64) {
+    pub(crate) fn write_price(&self, json: &mut Json, price: i64) {
         json.decimal(i128::from(price), self.tick_mantissa, self.tick_exponent);
     }
 
-    fn write_quantity(&self, json: &mut Json, lots: i128) {
+    pub(crate) fn write_quantity(&self, json: &mut Json, lots: i128) {
         json.decimal(lots, self.lot_mantissa, self.lot_exponent);
     }
 }

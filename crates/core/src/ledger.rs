@@ -162,7 +162,8 @@ impl Ledger {
         self.account_mut(account).add_balance(Balance { asset, total, held: 0 });
     }
 
-    fn granted_position(&self, grant: u32, instrument: u32) -> Position {
+    /// What an account with these starting balances has before it touches the instrument.
+    pub(crate) fn granted_position(&self, grant: u32, instrument: u32) -> Position {
         let mut position = Position { instrument, ..Position::default() };
         if grant != NONE {
             let positions = &self.grants[grant as usize].positions;

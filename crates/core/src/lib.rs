@@ -5,7 +5,7 @@
 //! state and runs commands (`keyed`, `place`, `matching`, `replace`, `cancel`, `admin`,
 //! `accounts`), `book` orders prices, `ledger`
 //! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
-//! `history` is a bounded view of the events for reads, `json` writes orders for people,
+//! `history` is a bounded view of the events for reads, `feed` one for live channels, `json` writes orders for people,
 //! `answers` puts them into messages, `plain` reads ordinary ones from them. `mbo` is no part of the
 //! engine: it rebuilds other venues' books from their order-by-order data; `session` generates such
 //! data.
@@ -15,6 +15,7 @@ pub mod answers;
 pub mod book;
 pub mod engine;
 pub mod event;
+pub mod feed;
 pub mod frame;
 pub mod history;
 pub mod index;

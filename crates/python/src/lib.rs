@@ -3,6 +3,7 @@
 mod books;
 mod dbn_file;
 mod dbn_reader;
+mod feed_board;
 mod replay_text;
 mod replica;
 mod session;
@@ -97,6 +98,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replica::Replica>()?;
     module.add_class::<Applied>()?;
     module.add_class::<books::Books>()?;
+    module.add_class::<feed_board::FeedBoard>()?;
     module.add_class::<replay_text::Symbols>()?;
     module.add_class::<session::GeneratedSession>()?;
     module.add_class::<dbn_reader::DbnReader>()?;

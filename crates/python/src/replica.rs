@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tradepit_core::answers;
 use tradepit_core::engine::{ApplyError, Engine};
+use tradepit_core::feed::counts::Counts;
 use tradepit_core::frame::Problem;
 use tradepit_core::history::{History, OrderView};
 use tradepit_core::json::Renderer;
@@ -19,15 +20,16 @@ use tradepit_core::wire::{OrderStatus, Wire};
 
 /// From this many bytes on the GIL is released; below, giving it up costs more than it frees.
 const DETACH_BYTES_MIN: usize = 64 << 10;
-const SNAPSHOT_MAGIC: u64 = 0x3250_414e_5350_5454; // "TTPSNAP2"
+const SNAPSHOT_MAGIC: u64 = 0x3350_414e_5350_5454; // "TTPSNAP3"
 
 /// instrument, net, cost, realised, version, open_buy, open_sell, position_max
 type PositionRow = (u32, i64, i128, i128, u64, i64, i64, i64);
 
 #[pyclass(module = "tradepit._native")]
 pub struct Replica {
-    engine: Engine,
+    pub(crate) engine: Engine,
     history: History,
+    pub(crate) counts: Counts,
 }
 
 fn frame_error(error: ApplyError) -> PyErr {
@@ -60,6 +62,7 @@ impl Replica {
             let result = self.engine.apply(bytes);
             // Frames before a bad one were applied: their events count.
             self.history.absorb(&self.engine.output);
+            self.counts.absorb(&self.engine.output);
             result
         };
         let run =
@@ -99,7 +102,8 @@ impl Replica {
     #[new]
     #[pyo3(signature = (*, history_orders = 200_000, history_trades = 250_000))]
     fn new(history_orders: usize, history_trades: usize) -> Self {
-        Self { engine: Engine::default(), history: History::new(history_orders, history_trades) }
+        let history = History::new(history_orders, history_trades);
+        Self { engine: Engine::default(), history, counts: Counts::default() }
     }
 
     #[staticmethod]
@@ -119,8 +123,9 @@ impl Replica {
             }
             let engine = Engine::read_state(&mut source)?;
             let history = History::read(&mut source, history_orders, history_trades)?;
+            let counts = Counts::read(&mut source)?;
             if source.rest().is_empty() {
-                Ok(Self { engine, history })
+                Ok(Self { engine, history, counts })
             } else {
                 Err(Problem::Length)
             }
@@ -134,6 +139,7 @@ impl Replica {
             sink.u64(SNAPSHOT_MAGIC);
             self.engine.write_state(&mut sink);
             self.history.write(&mut sink);
+            self.counts.write(&mut sink);
             sink.u32(crc32fast::hash(&sink));
             sink
         });
@@ -191,6 +197,15 @@ impl Replica {
     #[getter]
     fn next_expiry_ns(&self) -> i64 {
         self.engine.expiries.first().map_or(0, |&(expires_at, _)| expires_at)
+    }
+
+    fn feed_counts(&self, instrument: u32) -> (u64, u64, u64) {
+        let counts = self.counts.instrument(instrument);
+        (counts.trades, counts.orders, counts.levels)
+    }
+
+    fn report_count(&self, account: u32) -> u64 {
+        self.counts.reports(account)
     }
 
     #[getter]

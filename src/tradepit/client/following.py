@@ -1,9 +1,10 @@
 """Following channels across lost connections, without input or output: what to ask for, what to
 pass on, what to drop.
 
-Each message of a channel names the one before it. A reader that knows its last place therefore
-sees every gap and every double. After a reconnect it asks to go on from its place; a node that
-remembers sends what was missed, any other a snapshot, which is passed on with `is_gap`.
+The messages of a channel are numbered by one; those of a channel that may skip name the one
+before them. A reader that knows its last place therefore sees every gap and every double. After a
+reconnect it asks to go on from its place; a node that remembers sends what was missed, any other a
+snapshot, which is passed on with `is_gap`.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class _Wire(Struct):
 
     channel: str = ""
     seq: int = 0
-    previous_seq: int = 0
+    previous_seq: int | None = None
+    """Of channels that may skip; others count by one."""
     data: Raw | UnsetType = UNSET
     snapshot: Raw | UnsetType = UNSET
     resumed: bool = False
@@ -186,7 +188,8 @@ class Follower:
         channel, place = wire.channel, self._places.get(wire.channel)
         if place is not None and wire.seq <= place:
             return None, None
-        if wire.previous_seq == place:
+        before = wire.seq - 1 if wire.previous_seq is None else wire.previous_seq
+        if before == place:
             self._places[channel] = wire.seq
             return Message(channel, wire.seq, _data(channel, wire.data, 1)), None
         if channel in self._awaited or channel in self._starred:

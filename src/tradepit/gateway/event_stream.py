@@ -9,10 +9,10 @@ from urllib.parse import parse_qs
 from tradepit.access.principals import Principal
 from tradepit.gateway.answers import json_text
 from tradepit.gateway.authentication import confine
-from tradepit.gateway.channels import Name
-from tradepit.gateway.messages import feed_sequence_of
+from tradepit.gateway.channel_names import Name, Pattern, check_conflation
 from tradepit.gateway.outlet import Outlet
 from tradepit.gateway.problems import refused
+from tradepit.marketdata.feeds import place_of
 
 if TYPE_CHECKING:
     from tradepit.gateway.socket import Sockets
@@ -44,8 +44,10 @@ class EventStream(asyncio.Protocol):
         self._since: int | None = None
         self._written_at = 0.0
         self.names: dict[Name, None] = {}
-        self.star_kinds: set[str] = set()
-        self.waiting_accounts: set[str] = set()
+        self.patterns: dict[Pattern, str | None] = {}
+        """Channels of every instrument, each with the account that asked for it."""
+        self.waiting: dict[str, set[Pattern]] = {}
+        """Channels of accounts that are not opened yet."""
         self.closing_since = 0.0
 
     def ask(self, query: str, last_event_id: str | None) -> None:
@@ -58,13 +60,14 @@ class EventStream(asyncio.Protocol):
             raise refused("too_many_requests", f"at most {CHANNELS_MAX}", field="channels")
         own = None if self.principal is None else self.principal.account
         client_id = confine(found.get("client_id", [None])[-1], own)
+        conflate_ms = _conflation(found.get("conflate_ms", [None])[-1])
         for text in texts:
-            self._asked += self._sockets.names(self, text, client_id)
+            self._asked += self._sockets.names(self, text, client_id, conflate_ms)
         if len(set(self._asked)) > self._sockets.subscriptions_max:
             raise refused("too_many_requests", "too many channels", field="channels")
         since = last_event_id or found.get("last_event_id", [""])[-1]
         if since:
-            self._since = feed_sequence_of(since)
+            self._since = place_of(since)
             if self._since is None:
                 raise refused("invalid_field", "is no id of an event", field="last_event_id")
 
@@ -135,3 +138,11 @@ class EventStream(asyncio.Protocol):
         """Close without waiting."""
         if self.wire is not None:
             self.wire.abort()
+
+
+def _conflation(text: str | None) -> int:
+    """Milliseconds that a query asks for; raises `Refused`."""
+    if text is None:
+        return 0
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    return check_conflation(int(text) if is_number else -1)

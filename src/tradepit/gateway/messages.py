@@ -1,26 +1,15 @@
-"""Feed messages, and how they travel: frames of a WebSocket, or events of an event stream.
+"""How messages travel: frames of a WebSocket, or events of an event stream.
 
-A message is written once; each way of travelling wraps that text once per flush, for all receivers.
+The messages of channels are wrapped natively (`crates/core/src/feed/channel.rs`), once per flush
+for all receivers; here is what is sent to one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple, Protocol
-
-from tradepit.marketdata.feeds import COMMAND_SPAN
+from typing import Final, Protocol
 
 _SHORT: Final = 126
 _LONG: Final = 2**16
-
-
-class Message(NamedTuple):
-    """One message of a channel."""
-
-    feed_sequence: int
-    previous: int
-    """Feed sequence of the channel's message before."""
-    text: bytes
 
 
 class Subscriber(Protocol):
@@ -42,44 +31,6 @@ def text_frame(payload: bytes) -> bytes:
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
 
 
-def as_frames(messages: Iterable[Message]) -> bytes:
-    """Messages as WebSocket frames."""
-    return b"".join([text_frame(message.text) for message in messages])
-
-
-def as_events(messages: Iterable[Message]) -> bytes:
-    """Messages, in the order of their feed sequences, as events of an event stream.
-
-    An event's id says that everything up to it was sent: of messages with one feed sequence (of
-    several channels) only the last carries it, and a reader that was cut between them goes on
-    before the first.
-    """
-    pieces: list[bytes] = []
-    after = -1
-    ordered = sorted(messages, key=_by_sequence)
-    for message in ordered[::-1]:
-        sequence = message.feed_sequence
-        head = b"" if sequence == after else b"id: %b\n" % event_id(sequence)
-        pieces.append(b"%bdata: %b\n\n" % (head, message.text))
-        after = sequence
-    return b"".join(reversed(pieces))
-
-
-def event_id(feed_sequence: int) -> bytes:
-    """`journal sequence.index`."""
-    return b"%d.%d" % divmod(feed_sequence, COMMAND_SPAN)
-
-
-def feed_sequence_of(text: str) -> int | None:
-    """What an event's id says; None when it is none of ours."""
-    sequence, dot, index = text.partition(".")
-    digits = sequence + index
-    if not dot or not digits.isascii() or not digits.isdigit() or not (sequence and index):
-        return None
-    if len(digits) > 20 or int(index) >= COMMAND_SPAN:
-        return None
-    return int(sequence) * COMMAND_SPAN + int(index)
-
-
-def _by_sequence(message: Message) -> int:
-    return message.feed_sequence
+def as_one(text: bytes, *, is_stream: bool) -> bytes:
+    """One message, as a subscriber of this sort takes it; an event without an id."""
+    return b"data: %b\n\n" % text if is_stream else text_frame(text)

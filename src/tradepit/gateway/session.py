@@ -18,7 +18,7 @@ from tradepit.access.access import AccessDenied
 from tradepit.access.principals import Permission, Principal
 from tradepit.gateway.answers import json_text
 from tradepit.gateway.authentication import confine, denial, require
-from tradepit.gateway.channels import Name
+from tradepit.gateway.channel_names import Name, Pattern, check_conflatable, check_conflation
 from tradepit.gateway.desk import result_json
 from tradepit.gateway.fields import check_key, visible
 from tradepit.gateway.messages import text_frame
@@ -82,8 +82,10 @@ class Session(WSListener):
         self._answers: list[bytes] = []
         self.in_flight = 0
         self.names: dict[Name, None] = {}
-        self.star_kinds: set[str] = set()
-        self.waiting_accounts: set[str] = set()
+        self.patterns: dict[Pattern, str | None] = {}
+        """Channels of every instrument, each with the account that asked for it."""
+        self.waiting: dict[str, set[Pattern]] = {}
+        """Channels of accounts that are not opened yet."""
         self.closing_since = 0.0
 
     # picows
@@ -245,7 +247,7 @@ class Session(WSListener):
         and nothing else is on its way."""
         if self.speak is not None or self._sockets.move is None or not self._can_move:
             return False
-        return not (self.names or self.waiting_accounts or self.in_flight or self._answers)
+        return not (self.names or self.waiting or self.in_flight or self._answers)
 
     def _take_plain(self, payload: bytes) -> bool:
         """Take an ordinary order; False, and nothing done, for any other message."""
@@ -302,16 +304,28 @@ class Session(WSListener):
         client_id = self._own(message.client_id)
         self._sockets.refresh()
         if message.op == "unsubscribe":
-            for name in self._sockets.names(self, channel, client_id):
-                self._sockets.unsubscribe(self, name)
-            if channel.endswith(":*"):
-                self.star_kinds.discard(channel[:-2])
+            self._unsubscribe(channel, client_id)
         else:
-            for name in self._sockets.names(self, channel, client_id):
+            check_conflatable(channel, message.conflate_ms)
+            conflate_ms = check_conflation(message.conflate_ms)
+            for name in self._sockets.names(self, channel, client_id, conflate_ms):
                 self._sockets.subscribe(self, name, message.since)
         if message.id is not msgspec.UNSET:
             text = f',"op":"{message.op}","channel":{json_text(channel)},"status":200}}'
             self.send(text_frame(b'{"id":%b' % id_text + text.encode()))
+
+    def _unsubscribe(self, channel: str, client_id: str | None) -> None:
+        """End every form of a channel."""
+        for unwanted in self._sockets.names(self, channel, client_id):
+            for name in list(self.names):
+                if unwanted.is_same_channel(name):
+                    self._sockets.unsubscribe(self, name)
+        kind, _, symbol = channel.partition(":")
+        for pattern in list(self.patterns):
+            if pattern[:2] == (kind, symbol):
+                del self.patterns[pattern]
+        for patterns in self.waiting.values():
+            patterns -= {pattern for pattern in patterns if pattern[:2] == (kind, symbol)}
 
 
 def own_id(message: SocketMessage) -> bytes:

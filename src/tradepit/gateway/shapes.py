@@ -81,6 +81,7 @@ class SocketMessage(Operation, kw_only=True):
     idempotency_key: str | None = None
     channel: str | None = None
     since: int | None = msgspec.field(default=None, name="from")
+    conflate_ms: int | None = None
 
 
 class Batch(Struct):

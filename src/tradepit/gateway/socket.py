@@ -15,7 +15,8 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from tradepit.access.access import Access
 from tradepit.access.principals import Principal
 from tradepit.domain.wire import EventKind
-from tradepit.gateway.channels import Channels, Name
+from tradepit.gateway.channel_names import PRIVATE, STAR, Name, Pattern, parse
+from tradepit.gateway.channels import Channels
 from tradepit.gateway.desk import Desk
 from tradepit.gateway.event_stream import EventStream
 from tradepit.gateway.fields import visible
@@ -38,7 +39,6 @@ CLOSE_SECONDS: Final = 5.0
 
 ORDER_ENTRY_PATHS: Final = frozenset({"/ws", "/api/v1/ws"})
 TRADES_PATHS: Final = frozenset({"/ws/trades", "/api/v1/ws/trades"})
-KINDS: Final = ("trades", "bbo", "book")
 
 _FORWARDED: Final = frozenset({b"sec-websocket-key", b"sec-websocket-version", b"host"})
 _logger: Final = logging.getLogger("tradepit.picows")
@@ -166,30 +166,49 @@ class Sockets:
     # Channels
 
     def names(
-        self, session: Session | EventStream, channel: str, client_id: str | None
+        self,
+        session: Session | EventStream,
+        channel: str,
+        client_id: str | None,
+        conflate_ms: int = 0,
     ) -> list[Name]:
         """The channels that a text names; raises `Refused`. `*` is every instrument, later ones
         too."""
-        if channel == "execution":
-            return self._execution(session, client_id)
-        kind, separator, symbol = channel.partition(":")
-        if not separator or kind not in (*KINDS, "prints"):
-            raise refused("invalid_field", f"there is no channel {channel!r}", field="channel")
+        pattern = parse(channel, conflate_ms)
         listing = self.desk.market.listing
-        if symbol != "*":
-            return [Name(kind, listing.find(symbol, "channel").number)]
-        session.star_kinds.add(kind)
-        return [Name(kind, instrument.number) for instrument in listing.by_symbol.values()]
+        if pattern.symbol not in ("", STAR):
+            listing.find(pattern.symbol, "channel")
+        account = self._account(session, pattern, client_id)
+        if pattern.kind in PRIVATE:
+            return [Name(pattern.kind, 0, account)] if account else []
+        if pattern.symbol == STAR:
+            session.patterns[pattern] = client_id
+        return self._names_of(pattern, account)
 
-    def _execution(self, session: Session | EventStream, client_id: str | None) -> list[Name]:
-        if client_id is None:
+    def _names_of(self, pattern: Pattern, account: int) -> list[Name]:
+        listing = self.desk.market.listing
+        found = list(listing.by_symbol.values())
+        if pattern.symbol != STAR:
+            found = [listing.find(pattern.symbol, "channel")]
+        return [
+            Name(pattern.kind, instrument.number, account, pattern.conflate_ms)
+            for instrument in found
+        ]
+
+    def _account(
+        self, session: Session | EventStream, pattern: Pattern, client_id: str | None
+    ) -> int:
+        """The account that a channel is about, or for; 0 = nobody, or one still to be opened."""
+        is_private = pattern.kind in PRIVATE
+        if client_id is None and is_private:
             raise refused("invalid_field", "client_id names the account", field="client_id")
+        if client_id is None or not (is_private or pattern.kind == "orders"):
+            return 0
         visible(client_id, "client_id")
         account = self.desk.market.replica.account_number(client_id)
-        if account:
-            return [Name("execution", 0, account)]
-        session.waiting_accounts.add(client_id)
-        return []
+        if not account:
+            session.waiting.setdefault(client_id, set()).add(pattern)
+        return account
 
     def subscribe(self, session: Session, name: Name, since: int | None) -> None:
         """Subscribe a session to a channel; again gives the snapshot again."""
@@ -216,25 +235,42 @@ class Sockets:
             return
         kinds = events[::96]
         if _OPENED in kinds or _DEFINED in kinds:
-            for session, name in list(self._late_names()):
-                session.names[name] = None
-                self.channels.subscribe_new(session, name, first_sequence)
+            for session in list(self._sessions):
+                self._meet_accounts(session, events)
+                for name in list(self._late_names(session)):
+                    session.names[name] = None
+                    self.channels.subscribe_new(session, name, events)
         self.channels.on_frame(events)
 
-    def _late_names(self) -> Iterator[tuple[Session | EventStream, Name]]:
-        """Accounts that sessions waited for, and instruments that their `*` now covers."""
-        market = self.desk.market
-        for session in self._sessions:
-            for client_id in list(session.waiting_accounts):
-                account = market.replica.account_number(client_id)
-                if account:
-                    session.waiting_accounts.discard(client_id)
-                    yield session, Name("execution", 0, account)
-            for kind in session.star_kinds:
-                for instrument in market.listing.by_symbol.values():
-                    name = Name(kind, instrument.number)
-                    if name not in session.names:
-                        yield session, name
+    def _meet_accounts(self, session: Session | EventStream, events: bytes) -> None:
+        """Accounts that a session waited for: their own channels begin, and their orders are
+        marked from now on."""
+        for client_id in list(session.waiting):
+            account = self.desk.market.replica.account_number(client_id)
+            if not account:
+                continue
+            for pattern in session.waiting.pop(client_id):
+                if pattern.kind in PRIVATE:
+                    name = Name(pattern.kind, 0, account)
+                    session.names[name] = None
+                    self.channels.subscribe_new(session, name, events)
+                    continue
+                for unmarked in self._names_of(pattern, 0):
+                    if unmarked in session.names:
+                        name = unmarked._replace(account=account)
+                        del session.names[unmarked]
+                        session.names[name] = None
+                        self.channels.move(session, unmarked, name, events)
+
+    def _late_names(self, session: Session | EventStream) -> Iterator[Name]:
+        """Instruments that the `*` of a session now covers."""
+        for pattern, client_id in session.patterns.items():
+            account = 0
+            if pattern.kind == "orders" and client_id is not None:
+                account = self.desk.market.replica.account_number(client_id)
+            for name in self._names_of(pattern, account):
+                if name not in session.names:
+                    yield name
 
     def _schedule_flush(self) -> None:
         if self._is_flush_due:

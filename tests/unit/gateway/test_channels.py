@@ -1,18 +1,12 @@
-"""Channels: frames, numbers, and what a reconnect may resume."""
+"""Channels: frames, names, and what may be conflated."""
 
 from __future__ import annotations
 
 import pytest
 
-from tradepit.gateway.channels import Channel, Name
-from tradepit.gateway.messages import (
-    Message,
-    as_events,
-    as_frames,
-    event_id,
-    feed_sequence_of,
-    text_frame,
-)
+from tradepit.gateway.channel_names import Name, Pattern, check_conflation, parse
+from tradepit.gateway.messages import as_one, text_frame
+from tradepit.gateway.problems import Refused
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
@@ -28,55 +22,37 @@ def test_frames_say_their_length_as_rfc_6455_wants(size: int) -> None:
         assert (frame[1], int.from_bytes(frame[2:10], "big"), frame[10:]) == (127, size, payload)
 
 
-def channel_of(*places: int, window: int = 4) -> Channel:
-    channel = Channel(Name("book", 1), '{"channel":"book:X","seq":', 10, window)
-    for place in places:
-        channel.push(place, "{}")
-    return channel
+def test_one_message_is_a_frame_or_an_event() -> None:
+    assert as_one(b"{}", is_stream=False) == text_frame(b"{}")
+    assert as_one(b"{}", is_stream=True) == b"data: {}\n\n"
 
 
-FIRST = b'{"channel":"book:X","seq":11,"previous_seq":10,"data":{}}'
-SECOND = b'{"channel":"book:X","seq":15,"previous_seq":11,"data":{}}'
+@pytest.mark.parametrize("channel", ["", "book", "book:", "weather:X", "execution:X", "prints"])
+def test_what_is_no_channel_is_refused(channel: str) -> None:
+    if channel == "book:":
+        assert parse(channel, 0) == Pattern("book", "")
+        return
+    with pytest.raises(Refused):
+        parse(channel, 0)
 
 
-def test_messages_name_their_number_and_the_one_before() -> None:
-    messages = channel_of(11, 15).pending
-    assert as_frames(messages) == text_frame(FIRST) + text_frame(SECOND)
-    assert as_events(messages) == b"id: 0.11\ndata: %b\n\nid: 0.15\ndata: %b\n\n" % (FIRST, SECOND)
+def test_only_books_are_conflated() -> None:
+    assert parse("book:A-B", 100) == Pattern("book", "A-B", 100)
+    assert parse("bbo:A-B", 100) == Pattern("bbo", "A-B", 100)
+    assert parse("orders:A-B", 100) == Pattern("orders", "A-B")
+    assert parse("execution", 100) == Pattern("execution")
 
 
-def test_events_of_several_channels_come_in_one_order_and_an_id_covers_all_before_it() -> None:
-    one = [Message(3_000_001, 0, b"a"), Message(3_000_004, 0, b"d")]
-    other = [Message(3_000_001, 0, b"b"), Message(3_000_002, 0, b"c")]
-    assert as_events([*one, *other]) == (
-        b"data: a\n\nid: 3.1\ndata: b\n\nid: 3.2\ndata: c\n\nid: 3.4\ndata: d\n\n"
-    )
-    assert as_events([]) == b""
+def test_conflation_has_bounds() -> None:
+    assert [check_conflation(given) for given in (None, 10, 10_000)] == [0, 10, 10_000]
+    for given in (9, 10_001, 0, -1):
+        with pytest.raises(Refused) as refused:
+            check_conflation(given)
+        assert refused.value.problem.status == 400
 
 
-@pytest.mark.parametrize("text", ["", "1", "1.", ".1", "1.1000000", "-1.1", "1.-1", "٣.1", "1.2.3"])
-def test_what_is_no_id_is_told(text: str) -> None:
-    assert feed_sequence_of(text) is None
-
-
-def test_ids_are_read_as_they_were_written() -> None:
-    for feed_sequence in (0, 1, 999_999, 1_000_000, 7_000_000_000_001):
-        assert feed_sequence_of(event_id(feed_sequence).decode()) == feed_sequence
-
-
-def test_a_reconnect_gets_exactly_what_it_missed() -> None:
-    channel = channel_of(11, 15, 16)
-    messages = list(channel.window)
-    assert channel.since(10) == messages
-    assert channel.since(11) == messages[1:]
-    assert channel.since(13) == messages[1:]
-    assert channel.since(16) == channel.since(31) == []
-
-
-def test_beyond_the_window_nothing_can_be_resumed() -> None:
-    channel = channel_of(*range(11, 31))
-    assert channel.since(25) is None
-    assert channel.since(26) is not None
-    assert channel.since(0) is None
-    assert channel_of().since(9) is None
-    assert channel_of().since(10) == []
+def test_a_subscriber_calls_every_form_of_a_channel_by_one_name() -> None:
+    assert Name("book", 1).is_same_channel(Name("book", 1, 0, 100))
+    assert Name("orders", 1).is_same_channel(Name("orders", 1, 7))
+    assert not Name("book", 1).is_same_channel(Name("book", 2))
+    assert not Name("execution", 0, 1).is_same_channel(Name("execution", 0, 2))

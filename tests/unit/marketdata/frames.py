@@ -15,8 +15,9 @@ NOON = 1_800_000_000 * SECOND
 class MarketOfFrames:
     """One instrument, ticks and lots of 1, accounts with plenty."""
 
-    def __init__(self) -> None:
+    def __init__(self, nanoseconds_per_frame: int = 1000) -> None:
         self.replica = Replica()
+        self._step = nanoseconds_per_frame
         self._frames = 0
         self._crc = 0
         genesis = commands.genesis(
@@ -46,7 +47,7 @@ class MarketOfFrames:
         """Apply one frame and return its events."""
         self._frames += 1
         frame = build_frame(
-            Group(b"".join(records), texts, len(records), NOON + self._frames * 1000),
+            Group(b"".join(records), texts, len(records), NOON + self._frames * self._step),
             first_sequence=self.replica.sequence + 1,
             incarnation=7,
             frame_number=self._frames,

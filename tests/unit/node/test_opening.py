@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import zlib
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +19,7 @@ from tradepit.journal.lock import AlreadyRunning
 from tradepit.journal.port import JournalError
 from tradepit.journal.scan import JournalTailLost
 from tradepit.journal.segments import JournalOptions
-from tradepit.journal.snapshots import find_snapshots
+from tradepit.journal.snapshots import find_snapshots, read_state, write_snapshot
 from tradepit.node.definitions import DefinitionRefused
 from tradepit.node.node import Node, NodeState
 from tradepit.node.opening import NodeOptions, open_node
@@ -129,6 +130,27 @@ def test_a_damaged_snapshot_is_passed_over_for_an_older_one(tmp_path):
         expected = 0 if number == 2 else stored[number + 1].about.place.sequence
         assert recovered.snapshot_sequence == expected
         assert recovered.replica.state_hash() == whole
+
+
+def test_a_snapshot_of_another_format_is_passed_over_for_a_replay(tmp_path):
+    """As one is that an older program left: without the numbers of the channels."""
+    run(tmp_path, some_orders)
+    path = take_snapshot(tmp_path)
+    ((stored,), _) = find_snapshots(DataDirectory(tmp_path))
+    state = bytearray(read_state(stored))
+    counts = Recovery(DataDirectory(tmp_path)).run().replica.feed_counts(1)
+    assert counts[1] > 20
+    assert state[:8] == b"TTPSNAP3"
+    state[7:8] = b"2"
+    state[-4:] = zlib.crc32(state[:-4]).to_bytes(4, "little")
+    path.unlink()
+    write_snapshot(DataDirectory(tmp_path), stored.about, bytes(state))
+    assert find_snapshots(DataDirectory(tmp_path))[1] == []
+    recovered = Recovery(DataDirectory(tmp_path)).run()
+    assert recovered.snapshot_sequence == 0
+    assert recovered.replica.feed_counts(1) == counts
+    run(tmp_path, lambda node: some_orders(node, first=50))
+    assert take_snapshot(tmp_path) is not None
 
 
 def test_a_damaged_snapshot_is_still_a_witness_of_the_tail(tmp_path):

@@ -1,0 +1,552 @@
+//! The channels that somebody watches, kept up from frame to frame.
+
+use crate::account::Position;
+use crate::engine::{Engine, Instrument, side_index};
+use crate::feed::changes::{COMMAND_SPAN, Observer, OrderChange, Touch, walk};
+use crate::feed::channel::Channel;
+use crate::feed::counts::{Counts, InstrumentCounts};
+use crate::feed::texts::{self, Top};
+use crate::json::Json;
+use crate::wire::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most levels and orders of a side in a snapshot.
+const LEVELS_MAX: usize = 1_000_000;
+const ORDERS_MAX: usize = 1_000_000;
+
+/// What a channel carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Trades,
+    /// Trades as bare objects, for /ws/trades.
+    Prints,
+    Bbo,
+    Book,
+    /// A book whose levels are sent when asked for, once each.
+    ConflatedBook,
+    /// The best, sent when asked for.
+    ConflatedBbo,
+    Orders,
+    /// Messages come from outside; numbered by reports of an account.
+    Execution,
+    /// As above, numbered by fills of an account.
+    Positions,
+    /// As above, numbered by trades of an instrument, or of all (0).
+    Tape,
+}
+
+/// A channel to be opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    pub kind: Kind,
+    pub instrument: u32,
+    pub account: u32,
+    /// Beginning of every message, up to its number.
+    pub head: &'a str,
+    pub window_max: usize,
+    /// Events that are applied and still to be told; with any, instrument and account are new.
+    pub untold: &'a [u8],
+}
+
+/// An execution report of a watched account.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    pub place: u64,
+    pub account: u32,
+    pub order_id: u64,
+    pub event: [u8; RECORD_BYTES],
+}
+
+/// A position of a watched account after one fill.
+#[derive(Clone, Copy, Debug)]
+pub struct Fill {
+    pub place: u64,
+    pub account: u32,
+    pub position: Position,
+}
+
+/// What a frame brought that is written elsewhere.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub reports: Vec<Report>,
+    pub fills: Vec<Fill>,
+    /// Watched accounts whose positions may have changed without a fill.
+    pub moved: Vec<u32>,
+    /// Something that is watched changed.
+    pub is_change: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    instrument: u32,
+    account: u32,
+    channel: Channel,
+    /// Levels touched since they were sent last, with the number of their last message.
+    touched: HashMap<(u8, i64), (u64, u64)>,
+    /// The best that was sent last.
+    top: Top,
+}
+
+impl Entry {
+    /// Tell the best when it is another one than was told last.
+    fn push_top(&mut self, instrument: &Instrument, top: Top, seq: u64, place: u64) {
+        if top == self.top {
+            return;
+        }
+        self.top = top;
+        let channel = &mut self.channel;
+        let text = message(&channel.head, seq, Some(channel.last()), |json| {
+            texts::top(json, instrument, top);
+        });
+        channel.push(seq, place, text);
+    }
+}
+
+/// An instrument that is watched, with its channels by kind.
+#[derive(Debug, Default)]
+struct Watch {
+    counts: InstrumentCounts,
+    /// Quantity and orders by price, of each side; kept while a book is watched.
+    levels: Option<[HashMap<i64, (i128, u32)>; 2]>,
+    /// Place of the last touch that is not looked at for the best yet.
+    touched_at: u64,
+    trades: Vec<u32>,
+    prints: Vec<u32>,
+    bbo: Vec<u32>,
+    books: Vec<u32>,
+    conflated: Vec<u32>,
+    orders: Vec<u32>,
+    /// Channels of other kinds.
+    others: Vec<u32>,
+}
+
+impl Watch {
+    fn list(&mut self, kind: Kind) -> &mut Vec<u32> {
+        match kind {
+            Kind::Trades => &mut self.trades,
+            Kind::Prints => &mut self.prints,
+            Kind::Bbo | Kind::ConflatedBbo => &mut self.bbo,
+            Kind::Book => &mut self.books,
+            Kind::ConflatedBook => &mut self.conflated,
+            Kind::Orders => &mut self.orders,
+            _ => &mut self.others,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let lists =
+            [&self.trades, &self.prints, &self.bbo, &self.books, &self.conflated, &self.orders];
+        lists.iter().all(|list| list.is_empty()) && self.others.is_empty()
+    }
+
+    fn level(&self, side: u8, price: i64) -> (i128, u32) {
+        let levels = self.levels.as_ref().map(|sides| &sides[side_index(side)]);
+        levels.and_then(|levels| levels.get(&price)).copied().unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Owner {
+    reports: u32,
+    /// By instrument; kept while positions are watched.
+    positions: Option<HashMap<u32, Position>>,
+}
+
+/// Watched channels by number, and what they follow.
+#[derive(Debug, Default)]
+pub struct Board {
+    entries: Vec<Option<Entry>>,
+    /// Instrument n at n.
+    watches: Vec<Option<Box<Watch>>>,
+    owners: HashMap<u32, Owner>,
+    open: usize,
+}
+
+impl Board {
+    /// Open a channel that goes on from the present; its number is returned.
+    pub fn open(&mut self, engine: &Engine, counts: &Counts, opening: &Opening<'_>) -> u32 {
+        let Opening { kind, instrument, account, untold, .. } = *opening;
+        let later = Counts::of_events(untold);
+        let number = self.entries.iter().position(Option::is_none).unwrap_or(self.entries.len());
+        let first = untold.first_chunk::<RECORD_BYTES>();
+        let first = first.map(|event| EventHeader::from_bytes(event).sequence);
+        let sequence = first.unwrap_or(engine.sequence + 1);
+        let now = counts.instrument(instrument).minus(later.instrument(instrument));
+        let watched = instrument != 0;
+        let counted = if watched { self.watch(engine, opening, number as u32, now) } else { now };
+        let last = match kind {
+            Kind::Trades | Kind::Prints => counted.trades,
+            Kind::Bbo | Kind::ConflatedBbo | Kind::Book | Kind::ConflatedBook => counted.levels,
+            Kind::Orders => counted.orders,
+            Kind::Tape if watched => counted.trades,
+            Kind::Tape => engine.trades,
+            Kind::Execution => counts.reports(account) - later.reports(account),
+            Kind::Positions => self.positions_of(engine, account, !untold.is_empty()),
+        };
+        if kind == Kind::Execution {
+            self.owners.entry(account).or_default().reports += 1;
+        }
+        let place = sequence * COMMAND_SPAN - 1;
+        let channel = Channel::new(opening.head, opening.window_max, last, place);
+        let top = if untold.is_empty() { top_of(engine, instrument) } else { Top::default() };
+        let entry = Entry { kind, instrument, account, channel, touched: HashMap::new(), top };
+        if number == self.entries.len() {
+            self.entries.push(None);
+        }
+        self.entries[number] = Some(entry);
+        self.open += 1;
+        number as u32
+    }
+
+    /// Follow an instrument for one more channel; its counts are returned.
+    fn watch(
+        &mut self,
+        engine: &Engine,
+        opening: &Opening<'_>,
+        number: u32,
+        now: InstrumentCounts,
+    ) -> InstrumentCounts {
+        let index = opening.instrument as usize;
+        if index >= self.watches.len() {
+            self.watches.resize_with(index + 1, || None);
+        }
+        let fresh = || Box::new(Watch { counts: now, ..Watch::default() });
+        let watch = self.watches[index].get_or_insert_with(fresh);
+        let is_new = !opening.untold.is_empty();
+        let needs_levels = matches!(opening.kind, Kind::Book | Kind::ConflatedBook);
+        if needs_levels && watch.levels.is_none() {
+            watch.levels = Some([Side::Buy, Side::Sell].map(|side| {
+                let levels = if is_new { 0 } else { usize::MAX };
+                let levels = engine.depth(opening.instrument, side as u8, levels);
+                levels.into_iter().map(|(price, lots, orders)| (price, (lots, orders))).collect()
+            }));
+        }
+        watch.list(opening.kind).push(number);
+        watch.counts
+    }
+
+    /// Follow the positions of an account; the number of its fills is returned.
+    fn positions_of(&mut self, engine: &Engine, account: u32, is_new: bool) -> u64 {
+        let grant = engine.ledger.account(account).grant;
+        let before = |position: Position| {
+            if is_new {
+                engine.ledger.granted_position(grant, position.instrument)
+            } else {
+                position
+            }
+        };
+        let positions = engine.positions(account).into_iter().map(before);
+        let positions: HashMap<_, _> = positions.map(|p| (p.instrument, p)).collect();
+        let fills = positions.values().map(|position| position.version).sum();
+        self.owners.entry(account).or_default().positions = Some(positions);
+        fills
+    }
+
+    /// Forget a channel, and what only it needed.
+    pub fn close(&mut self, number: u32) {
+        let Some(entry) = self.entries.get_mut(number as usize).and_then(Option::take) else {
+            return;
+        };
+        self.open -= 1;
+        if let Some(Some(watch)) = self.watches.get_mut(entry.instrument as usize) {
+            watch.list(entry.kind).retain(|&other| other != number);
+            if watch.books.is_empty() && watch.conflated.is_empty() {
+                watch.levels = None;
+            }
+            if watch.is_idle() {
+                self.watches[entry.instrument as usize] = None;
+            }
+        }
+        if let Some(owner) = self.owners.get_mut(&entry.account) {
+            owner.reports -= u32::from(entry.kind == Kind::Execution);
+            if entry.kind == Kind::Positions {
+                owner.positions = None;
+            }
+            if owner.reports == 0 && owner.positions.is_none() {
+                self.owners.remove(&entry.account);
+            }
+        }
+    }
+
+    /// An open channel.
+    pub fn channel(&self, number: u32) -> Option<&Channel> {
+        self.entries.get(number as usize)?.as_ref().map(|entry| &entry.channel)
+    }
+
+    pub fn channel_mut(&mut self, number: u32) -> Option<&mut Channel> {
+        self.entries.get_mut(number as usize)?.as_mut().map(|entry| &mut entry.channel)
+    }
+
+    fn entry(&self, number: u32) -> &Entry {
+        self.entries[number as usize].as_ref().expect("the channel is open")
+    }
+
+    fn entry_mut(&mut self, number: u32) -> &mut Entry {
+        self.entries[number as usize].as_mut().expect("the channel is open")
+    }
+
+    /// Channels with messages that are not sent yet, each with how many.
+    pub fn pending(&self) -> Vec<(u32, usize)> {
+        let count = |entry: &Option<Entry>| entry.as_ref().map_or(0, |e| e.channel.pending());
+        let counts = self.entries.iter().map(count).enumerate();
+        let pending = counts.filter(|&(_, count)| count > 0);
+        pending.map(|(number, count)| (number as u32, count)).collect()
+    }
+
+    /// Trades of a watched instrument so far; 0 = of all.
+    pub fn trades(&self, engine: &Engine, instrument: u32) -> u64 {
+        let watch = self.watches.get(instrument as usize).and_then(Option::as_ref);
+        watch.map_or(engine.trades, |watch| watch.counts.trades)
+    }
+
+    /// Add a message that is written elsewhere: the next one, or one that skips to a number.
+    pub fn push(&mut self, number: u32, skip_to: Option<u64>, place: u64, data: &str) -> u64 {
+        let channel = &mut self.entry_mut(number).channel;
+        let seq = skip_to.unwrap_or(channel.last() + 1);
+        let previous = skip_to.is_some().then(|| channel.last());
+        let text = message(&channel.head, seq, previous, |json| json.raw(data));
+        channel.push(seq, place, text);
+        seq
+    }
+
+    /// Write what these events changed: those of frames that the engine has just applied.
+    pub fn on_events(&mut self, engine: &Engine, events: &[u8]) -> Found {
+        if self.open == 0 {
+            return Found::default();
+        }
+        let mut writer =
+            Writer { board: self, engine, time_ns: 0, run: None, found: Found::default() };
+        walk(events, &mut writer);
+        let mut found = writer.found;
+        found.moved.sort_unstable();
+        found.moved.dedup();
+        for &account in &found.moved {
+            self.positions_of(engine, account, false);
+        }
+        self.write_tops(engine);
+        found
+    }
+
+    fn write_tops(&mut self, engine: &Engine) {
+        for index in 1..self.watches.len() {
+            let Some(watch) = &mut self.watches[index] else { continue };
+            let place = std::mem::take(&mut watch.touched_at);
+            if place == 0 || watch.bbo.is_empty() {
+                continue;
+            }
+            let top = top_of(engine, index as u32);
+            let (seq, instrument) = (watch.counts.levels, &engine.instruments[index - 1]);
+            for &number in &watch.bbo {
+                let entry = self.entries[number as usize].as_mut().expect("it is open");
+                if entry.kind == Kind::ConflatedBbo {
+                    entry.touched.insert((0, 0), (seq, place));
+                } else {
+                    entry.push_top(instrument, top, seq, place);
+                }
+            }
+        }
+    }
+
+    /// Write what a conflated channel was touched by since the last time.
+    pub fn conflate(&mut self, engine: &Engine, number: u32) {
+        let entry = self.entries[number as usize].as_mut().expect("the channel is open");
+        let mut touched: Vec<_> = entry.touched.drain().collect();
+        touched.sort_unstable_by_key(|&(_, (seq, _))| seq);
+        let Some(watch) = &self.watches[entry.instrument as usize] else { return };
+        let instrument = &engine.instruments[entry.instrument as usize - 1];
+        for ((side, price), (seq, place)) in touched {
+            if entry.kind == Kind::ConflatedBbo {
+                entry.push_top(instrument, top_of(engine, instrument.number), seq, place);
+                continue;
+            }
+            let (lots, orders) = watch.level(side, price);
+            let channel = &mut entry.channel;
+            let text = message(&channel.head, seq, Some(channel.last()), |json| {
+                texts::level(json, instrument, side, (price, lots, orders));
+            });
+            channel.push(seq, place, text);
+        }
+    }
+
+    /// What a channel begins with, for the kinds that are written here: the state of the present.
+    pub fn snapshot(&self, engine: &Engine, number: u32) -> Vec<u8> {
+        let Entry { kind, instrument, account, .. } = *self.entry(number);
+        let mut json = Json::with_capacity(256);
+        let definition = engine.instruments.get((instrument as usize).wrapping_sub(1));
+        match (kind, definition) {
+            (Kind::Book | Kind::ConflatedBook, Some(of)) => {
+                texts::book(&mut json, engine, of, LEVELS_MAX);
+            }
+            (Kind::Orders, Some(of)) => {
+                texts::queues(&mut json, engine, of, account, ORDERS_MAX);
+            }
+            (Kind::Bbo | Kind::ConflatedBbo, Some(of)) => {
+                texts::top(&mut json, of, top_of(engine, instrument))
+            }
+            _ => json.raw("{\"trades\":[]}"),
+        }
+        json.into_bytes()
+    }
+}
+
+fn top_of(engine: &Engine, instrument: u32) -> Top {
+    let Some(instrument) = engine.instruments.get((instrument as usize).wrapping_sub(1)) else {
+        return Top::default();
+    };
+    let best = |side: usize| {
+        instrument.sides[side].best().map_or((0, 0), |level| (level.price, level.quantity))
+    };
+    let ((bid, bid_lots), (ask, ask_lots)) = (best(0), best(1));
+    (bid, bid_lots, ask, ask_lots)
+}
+
+/// A whole message; without a head it is its data alone.
+fn message(
+    head: &str,
+    seq: u64,
+    previous: Option<u64>,
+    write: impl FnOnce(&mut Json),
+) -> Arc<[u8]> {
+    let mut json = Json::with_capacity(320);
+    if !head.is_empty() {
+        json.raw(head);
+        json.integer(seq);
+        if let Some(previous) = previous {
+            json.raw(",\"previous_seq\":");
+            json.integer(previous);
+        }
+        json.raw(",\"data\":");
+    }
+    write(&mut json);
+    if !head.is_empty() {
+        json.raw("}");
+    }
+    json.into_bytes().into()
+}
+
+/// Writes the messages of one call.
+struct Writer<'a> {
+    board: &'a mut Board,
+    engine: &'a Engine,
+    time_ns: i64,
+    /// The level that is being touched, with the place of its last touch.
+    run: Option<(u32, u8, i64, u64)>,
+    found: Found,
+}
+
+impl Writer<'_> {
+    fn watch(&mut self, instrument: u32) -> Option<&mut Watch> {
+        let watch = self.board.watches.get_mut(instrument as usize)?.as_deref_mut();
+        self.found.is_change |= watch.is_some();
+        watch
+    }
+
+    fn fill(&mut self, place: u64, account: u32, trade: &Trade, lots: i64) {
+        let owner = self.board.owners.get_mut(&account);
+        let Some(positions) = owner.and_then(|owner| owner.positions.as_mut()) else { return };
+        let instrument = trade.instrument;
+        let position = positions
+            .entry(instrument)
+            .or_insert_with(|| Position { instrument, ..Position::default() });
+        position.fill(lots, trade.price);
+        self.found.fills.push(Fill { place, account, position: *position });
+    }
+}
+
+impl Observer for Writer<'_> {
+    fn time(&mut self, time_ns: i64) {
+        self.time_ns = time_ns;
+    }
+
+    fn order(&mut self, place: u64, change: &OrderChange) {
+        let engine = self.engine;
+        let Some(watch) = self.watch(change.instrument) else { return };
+        watch.counts.orders += 1;
+        let (seq, numbers) = (watch.counts.orders, std::mem::take(&mut watch.orders));
+        let instrument = &engine.instruments[change.instrument as usize - 1];
+        let mut texts: [Option<Arc<[u8]>>; 2] = [None, None];
+        for &number in &numbers {
+            let entry = self.board.entry_mut(number);
+            let is_own = entry.account != 0 && entry.account == change.account;
+            let channel = &mut entry.channel;
+            let text = texts[usize::from(is_own)].get_or_insert_with(|| {
+                message(&channel.head, seq, None, |json| {
+                    texts::order(json, instrument, place, change, is_own);
+                })
+            });
+            channel.push(seq, place, text.clone());
+        }
+        self.watch(change.instrument).expect("it is watched").orders = numbers;
+    }
+
+    fn level(&mut self, place: u64, touch: &Touch, is_new: bool) {
+        let Some(watch) = self.watch(touch.instrument) else { return };
+        watch.counts.levels += u64::from(is_new);
+        watch.touched_at = place;
+        let Some(sides) = &mut watch.levels else { return };
+        let level = sides[side_index(touch.side)].entry(touch.price).or_default();
+        level.0 += i128::from(touch.lots);
+        level.1 = level.1.strict_add_signed(touch.orders);
+        self.run = Some((touch.instrument, touch.side, touch.price, place));
+    }
+
+    fn run_ended(&mut self) {
+        let Some((number, side, price, place)) = self.run.take() else { return };
+        let engine = self.engine;
+        let Some(watch) = self.watch(number) else { return };
+        let (lots, orders) = watch.level(side, price);
+        if orders == 0
+            && let Some(sides) = &mut watch.levels
+        {
+            sides[side_index(side)].remove(&price);
+        }
+        let seq = watch.counts.levels;
+        let (books, conflated) = (watch.books.clone(), watch.conflated.clone());
+        let instrument = &engine.instruments[number as usize - 1];
+        for number in books {
+            let channel = &mut self.board.entry_mut(number).channel;
+            let text = message(&channel.head, seq, None, |json| {
+                texts::level(json, instrument, side, (price, lots, orders));
+            });
+            channel.push(seq, place, text);
+        }
+        for number in conflated {
+            self.board.entry_mut(number).touched.insert((side, price), (seq, place));
+        }
+    }
+
+    fn trade(&mut self, place: u64, trade: &Trade) {
+        let (engine, time_ns) = (self.engine, self.time_ns);
+        let bought = if trade.side == Side::Buy as u8 { 1 } else { -1 };
+        if !self.board.owners.is_empty() {
+            self.fill(place, trade.maker_account, trade, -bought * trade.quantity);
+            self.fill(place, trade.account, trade, bought * trade.quantity);
+        }
+        let Some(watch) = self.watch(trade.instrument) else { return };
+        watch.counts.trades += 1;
+        let seq = watch.counts.trades;
+        let numbers: Vec<u32> = watch.trades.iter().chain(&watch.prints).copied().collect();
+        let instrument = &engine.instruments[trade.instrument as usize - 1];
+        for number in numbers {
+            let channel = &mut self.board.entry_mut(number).channel;
+            let text = message(&channel.head, seq, None, |json| {
+                texts::trade(json, instrument, trade, time_ns);
+            });
+            channel.push(seq, place, text);
+        }
+    }
+
+    fn report(&mut self, place: u64, account: u32, order_id: u64, event: &[u8; RECORD_BYTES]) {
+        if self.board.owners.get(&account).is_some_and(|owner| owner.reports > 0) {
+            self.found.reports.push(Report { place, account, order_id, event: *event });
+        }
+    }
+
+    fn funds(&mut self, account: u32) {
+        if self.board.owners.get(&account).is_some_and(|owner| owner.positions.is_some()) {
+            self.found.moved.push(account);
+        }
+    }
+}

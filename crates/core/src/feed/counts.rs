@@ -1,0 +1,126 @@
+//! How many messages each channel has had since the journal began: their numbers.
+//!
+//! Counted on every replica whether somebody watches or not, and carried in snapshots, so that a
+//! channel goes on with the same numbers on another node and after a restart.
+
+use crate::event::Output;
+use crate::feed::changes::{Observer, OrderChange, Touch, walk};
+use crate::snapshot::{Read, Sink, Source};
+use crate::wire::*;
+
+/// Messages of one instrument's channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstrumentCounts {
+    pub trades: u64,
+    pub orders: u64,
+    pub levels: u64,
+}
+
+impl InstrumentCounts {
+    /// The counts before this many of them.
+    pub const fn minus(self, later: Self) -> Self {
+        Self {
+            trades: self.trades - later.trades,
+            orders: self.orders - later.orders,
+            levels: self.levels - later.levels,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Instrument n at n.
+    instruments: Vec<InstrumentCounts>,
+    /// Execution reports of account n at n.
+    reports: Vec<u64>,
+}
+
+#[inline(always)]
+fn entry<T: Default + Clone>(list: &mut Vec<T>, number: u32) -> &mut T {
+    let index = number as usize;
+    if index >= list.len() {
+        lengthen(list, index);
+    }
+    &mut list[index]
+}
+
+#[cold]
+fn lengthen<T: Default + Clone>(list: &mut Vec<T>, index: usize) {
+    list.resize(index + 1, T::default());
+}
+
+impl Counts {
+    /// Count the events of one call of `apply`.
+    pub fn absorb(&mut self, output: &Output) {
+        walk(&output.records, self);
+    }
+
+    /// The messages that these events make.
+    pub fn of_events(events: &[u8]) -> Self {
+        let mut counts = Self::default();
+        walk(events, &mut counts);
+        counts
+    }
+
+    pub fn instrument(&self, number: u32) -> InstrumentCounts {
+        self.instruments.get(number as usize).copied().unwrap_or_default()
+    }
+
+    /// Execution reports of an account.
+    pub fn reports(&self, account: u32) -> u64 {
+        self.reports.get(account as usize).copied().unwrap_or_default()
+    }
+
+    pub fn write(&self, sink: &mut impl Sink) {
+        sink.u64(self.instruments.len() as u64);
+        for counts in &self.instruments {
+            sink.u64(counts.trades);
+            sink.u64(counts.orders);
+            sink.u64(counts.levels);
+        }
+        sink.u64(self.reports.len() as u64);
+        for &count in &self.reports {
+            sink.u64(count);
+        }
+    }
+
+    pub fn read(source: &mut Source<'_>) -> Read<Self> {
+        let mut counts = Self::default();
+        for _ in 0..source.count(24)? {
+            let (trades, orders, levels) = (source.u64()?, source.u64()?, source.u64()?);
+            counts.instruments.push(InstrumentCounts { trades, orders, levels });
+        }
+        for _ in 0..source.count(8)? {
+            counts.reports.push(source.u64()?);
+        }
+        Ok(counts)
+    }
+}
+
+impl Observer for Counts {
+    #[inline(always)]
+    fn order(&mut self, _place: u64, change: &OrderChange) {
+        entry(&mut self.instruments, change.instrument).orders += 1;
+    }
+
+    #[inline(always)]
+    fn level(&mut self, _place: u64, touch: &Touch, is_new: bool) {
+        entry(&mut self.instruments, touch.instrument).levels += u64::from(is_new);
+    }
+
+    #[inline(always)]
+    fn trade(&mut self, _place: u64, trade: &Trade) {
+        entry(&mut self.instruments, trade.instrument).trades += 1;
+    }
+
+    fn opened(&mut self, account: u32) {
+        entry(&mut self.reports, account);
+    }
+
+    #[inline(always)]
+    fn report(&mut self, _place: u64, account: u32, _order_id: u64, _event: &[u8; RECORD_BYTES]) {
+        if let Some(count) = self.reports.get_mut(account as usize) {
+            *count += 1;
+        }
+    }
+}
