@@ -89,7 +89,8 @@ class ReplaySession:
 
         Args:
             index: stays the caller's to close, after the session.
-            now_ns: the wall clock, ns since the Unix epoch.
+            now_ns: the wall clock, ns since the Unix epoch; must not go back, as the system's may
+                (add what a monotonic clock says to one reading of it).
             speed: see `set_speed`.
         Raises: ValueError for a speed out of range.
         """
@@ -241,7 +242,8 @@ class ReplaySession:
         if self._state is ReplayState.PLAYING:
             now = self._now_ns()
             self._anchor(now, self._clock_at(now))
-            self._state = ReplayState.PAUSED
+            is_at_end = self._position == self.count
+            self._state = ReplayState.ENDED if is_at_end else ReplayState.PAUSED
 
     def set_speed(self, speed: float | None) -> None:
         """Times the recording's own, kept in thousandths; None = as fast as asked.
@@ -267,15 +269,13 @@ class ReplaySession:
         """The recording's clock at a moment, between messages too."""
         if self._state is not ReplayState.PLAYING or self._speed_units is None:
             return self._anchor_clock
-        passed = max(0, now - self._anchor_wall) * self._speed_units // SPEED_UNITS
+        passed = (now - self._anchor_wall) * self._speed_units // SPEED_UNITS
         return min(self._anchor_clock + passed, TIME_NS_MAX)
 
     def _due_end(self, now: int) -> int:
         """The position after the last message that is due."""
         if self._speed_units is None:
             return self.count
-        if now < self._anchor_wall:
-            return self._position
         clock = self.index.clock[self._position :]
         due = np.searchsorted(clock, np.int64(self._clock_at(now)), side="right")
         return self._position + int(due)

@@ -22,6 +22,7 @@ from tests.unit.marketdata.replays.written import (
     write,
 )
 from tests.unit.marketdata.sources.recordings import AAPL, AMZN, CLX5, ESH4, ITCH, recording
+from tests.unit.projections.journals import World
 
 from tradepit.marketdata.books import Books
 from tradepit.marketdata.generated import GeneratedSource, SessionSettings
@@ -358,3 +359,34 @@ def test_recordings_of_every_source_are_indexed_whole(cache: IndexCache, name: s
         half = Books()
         half.apply(index.records[: count // 2])
         assert index.books_at(count // 2).save() == half.save()
+
+
+def test_a_market_that_went_on_is_indexed_anew(cache: IndexCache, tmp_path: Path) -> None:
+    world = World(tmp_path / "data", seed=1, commands=300)
+    world.grow(0.5)
+    path = world.directory.root
+    with cache.build(path) as first, cache.open(path) or pytest.fail("not kept") as again:
+        assert again.folder == first.folder
+        assert first.description.format == "journal"
+        world.grow()
+        assert cache.open(path) is None
+        with cache.build(path) as second:
+            assert second.count > first.count
+            assert second.records[: first.count].tobytes() == first.records.tobytes()
+
+
+def test_a_folder_of_files_is_one_recording(cache: IndexCache, tmp_path: Path) -> None:
+    messages = recording(AAPL)
+    book = messages.with_name(messages.name.replace("_message_", "_orderbook_"))
+    for file in (messages, book):
+        (tmp_path / file.name).symlink_to(file)
+    with cache.build(tmp_path / messages.name) as alone:
+        count = alone.count
+    folder = tmp_path / "pair"
+    folder.mkdir()
+    for file in (messages, book):
+        (folder / file.name).write_bytes(file.read_bytes())
+    with cache.build(folder) as whole:
+        assert whole.count == count
+    os.utime(folder / book.name, ns=(1, 1))
+    assert cache.open(folder) is None, "the book file says what rested before"

@@ -163,6 +163,7 @@ def test_what_was_due_before_a_pause_leaves_after_it(opened: Open, wall: WallClo
     session.pause()
     wall.pass_seconds(5)
     session.play()
+    assert seconds_to_due(session, wall) == 0
     steps = session.take_due(10)
     assert isinstance(steps, Steps)
     assert steps.count == 3
@@ -246,6 +247,17 @@ def test_a_loop_of_one_moment_takes_a_breath_every_lap(opened: Open, wall: WallC
             assert due > wall.now_ns
             wall.now_ns = due
     assert laps == SECOND // LAP_NS_MIN - 1
+
+
+def test_a_pause_between_two_laps_ends(opened: Open, wall: WallClock) -> None:
+    session = opened(adds([0.0, 0.0]), loop=True)
+    session.play()
+    assert taken(session) == [1, 2]
+    assert session.state is ReplayState.PLAYING
+    session.pause()
+    assert session.state is ReplayState.ENDED
+    assert session.play() == Jump(0, START_NS)
+    assert taken(session) == [1, 2]
 
 
 def test_a_loop_switched_off_at_the_end_ends(opened: Open, wall: WallClock) -> None:
