@@ -16,6 +16,7 @@ import msgspec
 
 from tradepit.journal.segments import RESERVE_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MIN
 from tradepit.keyed import AccessSection
+from tradepit.marketdata.replays.cache import BYTES_MAX
 from tradepit.node.definitions import MarketDefinition
 from tradepit.node.queue import Limits
 from tradepit.node.recovery import History
@@ -88,6 +89,17 @@ class FeedsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Serve them from a process of their own. False: the node does it, beside its orders."""
 
 
+class ReplaysSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Replays of recordings."""
+
+    recordings: list[str] = []
+    """Folders beside `recordings` in the data directory, whose files may be replayed by name."""
+    index_dir: str | None = None
+    """None: `replay-indexes` in the data directory."""
+    index_bytes_max: Annotated[int, msgspec.Meta(ge=10**8)] = BYTES_MAX
+    """Of all indexes; those that were used the longest ago go first."""
+
+
 class SummariesSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Summary records of the trade store."""
 
@@ -114,6 +126,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     history: HistorySection = HistorySection()
     projections: ProjectionsSection = ProjectionsSection()
     feeds: FeedsSection = FeedsSection()
+    replays: ReplaysSection = ReplaysSection()
     summaries: SummariesSection = SummariesSection()
 
 

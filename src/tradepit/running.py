@@ -39,6 +39,10 @@ from tradepit.storing import NodeStore
 FIRST_ACCOUNT: Final = "you"
 """The account that the demonstration opens and funds."""
 
+RECORDINGS: Final = "recordings"
+REPLAY_INDEXES: Final = "replay-indexes"
+"""In the data directory."""
+
 PROJECTOR: Final = "projections follow"
 
 WATCH_SECONDS: Final = 0.5
@@ -80,7 +84,7 @@ async def serve_market(
     access: Access | None = None
     try:
         access = open_key_mode(config.access, Path(config.data_dir))
-        gateway = GatewayConfig(allowed_hosts=tuple(config.allowed_hosts))
+        gateway = _gateway_config(config)
         node = cast(MarketNode, opened.node)  # the native queries answer untyped tuples
         server = await start_server(
             node,
@@ -141,6 +145,17 @@ async def _leave_database(parts: Iterable[NodeStore | ProjectionWatch | None]) -
     for task in left:
         task.cancel()
     return not left or not (await asyncio.wait(left, timeout=LEAVE_SECONDS))[1]
+
+
+def _gateway_config(config: Config) -> GatewayConfig:
+    data_dir = Path(config.data_dir).resolve()
+    return GatewayConfig(
+        allowed_hosts=tuple(config.allowed_hosts),
+        data_dir=str(data_dir),
+        recordings=(str(data_dir / RECORDINGS), *config.replays.recordings),
+        replay_dir=str(config.replays.index_dir or data_dir / REPLAY_INDEXES),
+        replay_bytes_max=config.replays.index_bytes_max,
+    )
 
 
 def _projector(config: Config) -> Companion:

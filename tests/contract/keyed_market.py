@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.contract.recordings import write_recording
 from tests.contract.served_market import ServedMarket
 from tests.contract.signing import Pair, SignedHttp
 
@@ -13,6 +14,9 @@ from tradepit.access.principals import Permission
 from tradepit.access.rates import Rate
 from tradepit.gateway.config import GatewayConfig
 from tradepit.projections.database import default_url
+
+RECORDING = "small.dbn"
+"""A recording that every key may replay."""
 
 UNLIMITED = Rate(1e9, 1e9)
 OPTIONS = AccessOptions(
@@ -36,7 +40,10 @@ class KeyedMarket:
         made = keys.create(None, Permission.ADMIN)
         keys.close()
         self.admin_pair = Pair(made.record.id, made.secret)
-        config = GatewayConfig(hot_path=hot_path, read_wait_max=0.3)
+        recordings = root / "recordings"
+        recordings.mkdir(exist_ok=True)
+        write_recording(recordings / RECORDING, messages=500)
+        config = GatewayConfig(hot_path=hot_path, read_wait_max=0.3, recordings=(str(recordings),))
         self.root, self.config, self.options = root, config, options
         self.database_url = default_url(root) if has_history else None
         self.served = self._serve()

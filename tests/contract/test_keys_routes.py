@@ -4,11 +4,12 @@ else's, the operator's. The table is held against the routes that are served."""
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from tests.contract.keyed_market import KeyedMarket, order
+from tests.contract.keyed_market import RECORDING, KeyedMarket, order
 from tests.contract.signing import SignedHttp
 
 # method, path, query; then the statuses for none, a wrong key, read, trade, other account, admin
@@ -24,6 +25,15 @@ GET    /ws/trades                                  -                    401 401 
 GET    /api/v1/ws                                  -                    401 401 426 426 426 426
 GET    /api/v1/ws/trades                           -                    401 401 426 426 426 426
 GET    /api/v1/stream                              -                    401 401 400 400 400 400
+GET    /ws/replays/{replay_id}                     -                    401 401 426 426 426 426
+GET    /api/v1/ws/replays/{replay_id}              -                    401 401 426 426 426 426
+POST   /api/v1/replays                             -                    401 401 403 201 201 201
+GET    /api/v1/replays                             -                    401 401 200 200 200 200
+GET    /api/v1/replays/{replay_id}                 -                    401 401 200 200 200 200
+PATCH  /api/v1/replays/{replay_id}                 -                    401 401 403 200 403 200
+DELETE /api/v1/replays/{replay_id}                 -                    401 401 403 200 403 200
+GET    /api/v1/replays/{replay_id}/book            -                    401 401 200 200 200 200
+GET    /api/v1/replays/{replay_id}/stream          from=x               401 401 400 400 400 400
 POST   /api/v1/orders                              -                    401 401 403 201 403 201
 POST   /api/v1/orders/batch                        -                    401 401 403 200 403 200
 GET    /api/v1/orders                              client_id=alice      401 401 200 200 403 200
@@ -110,11 +120,23 @@ class Things:
             path = path.replace("{order_id}", placed.json()["id"])
         if "{key_id}" in path:
             path = path.replace("{key_id}", self.market.make_key("alice", "read").key)
+        if "{replay_id}" in path:
+            path = path.replace("{replay_id}", self.replay())
         if "{ticker}" in path:
             path = path.replace("{ticker}", "A.COM").replace("{price}", "32")
         if "{symbol}" in path:
             path = path.replace("{symbol}", self.symbol(row))
         return path
+
+    def replay(self) -> str:
+        """A replay of alice's that everybody may watch."""
+        alice = self.market.alice
+        made = alice.send("POST", "/api/v1/replays", {"source": RECORDING})
+        assert made.status_code == 201, made.text
+        path = f"/api/v1/replays/{made.json()['id']}"
+        while alice.send("GET", path).json()["state"] == "indexing":
+            time.sleep(0.01)
+        return str(made.json()["id"])
 
     def symbol(self, row: Row) -> str:
         if row.method == "GET":
@@ -145,6 +167,7 @@ class Things:
                 "lot_size": "1",
                 "reference_price": "10",
             },
+            "/api/v1/replays": {"source": RECORDING},
             "/api/v1/instruments/{symbol}/phase": {"phase": "halted"},
             "/api/v1/trades/ingest": {
                 "ticker": "A.COM", "price": "32", "volume": 1,
@@ -153,6 +176,10 @@ class Things:
         }.get(row.path, {})  # fmt: skip
 
     def undo(self, row: Row) -> None:
+        if "/replays" in row.path:
+            admin = self.market.admin
+            for replay in admin.send("GET", "/api/v1/replays").json()["items"]:
+                admin.send("DELETE", f"/api/v1/replays/{replay['id']}")
         if row.path.endswith(("/suspend", "/kill")):
             self.market.admin.send("POST", "/api/v1/accounts/alice/resume", {})
 

@@ -54,6 +54,7 @@ def test_the_description_names_every_route_and_every_code(trader: Trader) -> Non
         if method != "OPTIONS"
     }
     pages = {("get", path) for path in ("/", "/docs", "/openapi.json", "/ws", "/ws/trades")}
+    pages.add(("get", "/ws/replays/{replay_id}"))
     sockets = {("get", path) for path in SOCKETS}
     assert served - pages - sockets == {(route.method, route.path) for route in ROUTES}
     assert set(SOCKETS) <= set(document["paths"])

@@ -56,10 +56,9 @@ def test_a_socket_that_does_not_read_is_closed_with_its_last_sequence(trader: Tr
     wire.send({"op": "subscribe", "channel": "execution", "client_id": trader.alice})
     assert "snapshot" in wire.receive()
     fill(trader)
-    received = []
+    received: list[int] = []
     with pytest.raises(Closed) as closed:
-        for message in iter(wire.receive, None):
-            received.append(message["seq"])
+        received.extend(message["seq"] for message in iter(wire.receive, None))
     wire.close()
     assert closed.value.code == 4008
     word, last = closed.value.reason.split()

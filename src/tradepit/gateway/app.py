@@ -30,6 +30,7 @@ from tradepit.gateway.access import Doorkeeper
 from tradepit.gateway.gateway import GATEWAY, Gateway
 from tradepit.gateway.permissions import guard
 from tradepit.gateway.problems import Problem, Refused, problem_of, refused
+from tradepit.gateway.replaying import routes as replay_routes
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.requests import answer_response
 from tradepit.gateway.trade_store import StoreDesk
@@ -61,6 +62,7 @@ def build_app(body_max: int) -> Litestar:
             *analytics.HANDLERS,
             *keys.HANDLERS,
             *trade_store.HANDLERS,
+            *replay_routes.HANDLERS,
         ],
     )
 

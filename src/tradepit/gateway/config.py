@@ -74,5 +74,17 @@ class GatewayConfig:
     feed_window: int = 1024
     """Messages kept per channel for `from`; beyond them a subscriber gets a snapshot."""
 
+    data_dir: str | None = None
+    """Of the node, whose past can be replayed; None: it cannot."""
+
+    recordings: tuple[str, ...] = ()
+    """Folders whose recordings anybody may replay by name."""
+
+    replay_dir: str | None = None
+    """Where indexes of recordings are kept; None: nowhere, they end with the process."""
+
+    replay_bytes_max: int = 20 * 10**9
+    """Of all indexes; the oldest used go first."""
+
     stale_retries: int = 3
     """Times a command is translated anew when an instrument's definition changed under it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -16,17 +18,23 @@ from tradepit.gateway.authentication import authenticate, confine, denial, denia
 from tradepit.gateway.beside.door import FeedDoor
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.desk import Desk, Reply
+from tradepit.gateway.event_stream import EventStream
 from tradepit.gateway.numbers import gateway_source
 from tradepit.gateway.ports import MarketNode
-from tradepit.gateway.problems import Refused
+from tradepit.gateway.problems import Refused, refused
+from tradepit.gateway.replaying.readers import ReplaySocket, ReplayStream
+from tradepit.gateway.replaying.replays import Replays
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.requests import AnyRequest, Slice, Waiters, speaker
 from tradepit.gateway.session import Session
-from tradepit.gateway.socket import Sockets, feeds_only
+from tradepit.gateway.socket import ENDED, Sockets, become_socket, feeds_only, refuse
 from tradepit.gateway.trade_store import StoreDesk, store_source
 from tradepit.observe.metrics import new_registry
 from tradepit.projections.reads import SqlHistory
 from tradepit.projections.store import TradeStore
+
+REPLAY_STREAM: Final = re.compile(rb"/api/v1/replays/[^/]+/stream")
+REPLAY_SOCKET: Final = re.compile(rb"(?:/api/v1)?/ws/replays/([^/?]+)/?(?:\?.*)?")
 
 GATEWAY: Final = "gateway"
 """Under this name a connection's state holds its gateway."""
@@ -64,6 +72,7 @@ class Gateway:
         self.sockets = Sockets(self.desk, access)
         self.feeds = FeedDoor(self)
         """The way to the feed process, if there is one."""
+        self.replays = Replays(config)
         self.sockets.move = self._move_socket
         self.registry = new_registry(gateway_source(self))
         self.trade_store: StoreDesk | None = None
@@ -103,9 +112,55 @@ class Gateway:
     ) -> None:
         """Give a connection that asked for a WebSocket to one; `rest` came after its request."""
         refusal, principal = self._let_in(transport, url, headers)
-        is_feed = refusal is None and feeds_only(url)
+        is_feed = refusal is None and (feeds_only(url) or replay_socket_id(url) is not None)
         if not (is_feed and self._hand_over(transport, url, headers, rest, principal)):
-            self.sockets.take(transport, url, headers, rest, refusal, principal)
+            self.take_socket(transport, url, headers, rest, refusal, principal)
+
+    def take_socket(
+        self,
+        transport: asyncio.Transport,
+        url: bytes,
+        headers: list[tuple[bytes, bytes]],
+        rest: bytes,
+        refusal: Answer | None,
+        principal: Principal | None,
+        *,
+        speak: Callable[[bytes], None] | None = None,
+        is_open: bool = False,
+    ) -> Session | None:
+        """Serve a WebSocket here, or send a refusal; see `Sockets.take`."""
+        replay_id = replay_socket_id(url)
+        if replay_id is None:
+            return self.sockets.take(
+                transport, url, headers, rest, refusal, principal, speak=speak, is_open=is_open
+            )
+        if refusal is None:
+            try:
+                self._require_replays()
+                query = url.decode("latin-1").partition("?")[2]
+                reader = self.replays.open_socket(replay_id, query, principal)
+            except Refused as error:
+                refusal = problem_answer(error.problem, retry_after=error.retry_after)
+        if refusal is not None:
+            refuse(transport, refusal)
+        else:
+            become_socket(
+                transport, reader, url, headers, rest, message_max=self.config.socket_message_max
+            )
+        return None
+
+    def _require_replays(self) -> None:
+        """Replays are in one process only: here, unless there is a feed process, up or not."""
+        if self.feeds.is_expected:
+            raise refused("feeds_unavailable", retry_after=1)
+
+    async def ask_replays(
+        self, method: str, path: str, query: str, body: bytes, principal: Principal | None
+    ) -> Answer:
+        """Answer a request about replays; see `Replays.handle`. Raises `Refused`."""
+        if self.feeds.is_expected:
+            return await self.feeds.call(method, path, query, body, principal)
+        return await self.replays.handle(method, path, query, body, principal)
 
     def _hand_over(
         self,
@@ -160,10 +215,24 @@ class Gateway:
         principal: Principal | None,
     ) -> None:
         """Serve an event stream here, or send a refusal."""
-        query = url.decode("latin-1").partition("?")[2]
+        path, _, query = url.decode("latin-1").partition("?")
         last = dict(headers).get(b"last-event-id")
         last_event_id = None if last is None else last.decode("latin-1")
-        self.sockets.take_stream(transport, query, last_event_id, refusal, principal)
+        if not is_replay_stream(path.encode("latin-1").rstrip(b"/")):
+            self.sockets.take_stream(transport, query, last_event_id, refusal, principal)
+            return
+        if refusal is None:
+            try:
+                self._require_replays()
+                id = path.rstrip("/").split("/")[-2]
+                reader = self.replays.open_stream(id, query, last_event_id, principal)
+            except Refused as error:
+                refusal = problem_answer(error.problem, retry_after=error.retry_after)
+        if refusal is not None:
+            refuse(transport, refusal)
+            return
+        transport.set_protocol(reader)
+        reader.connection_made(transport)
 
     def _let_in(
         self, transport: asyncio.Transport, url: bytes, headers: list[tuple[bytes, bytes]]
@@ -189,6 +258,20 @@ class Gateway:
             return denial_answer(error), None
         return None, principal
 
+    def consumers(self) -> list[Session | EventStream | ReplayStream | ReplaySocket]:
+        """Everybody who has a stream or a WebSocket here."""
+        return [*self.sockets.sessions(), *self.replays.readers()]
+
+    def sweep(self, now_s: float) -> None:
+        """Look after streams and WebSockets; once a second."""
+        self.sockets.sweep(now_s)
+        self.replays.sweep()
+
+    def close(self) -> None:
+        """The process stops."""
+        self.sockets.close_all()
+        self.replays.close()
+
     def charge(self, request: AnyRequest, count: int) -> None:
         """Count what a request holds beside itself; raises `Refused` rate_limited."""
         principal = speaker(request)
@@ -201,7 +284,10 @@ class Gateway:
     def end_sockets(self) -> None:
         """Close the sockets of keys that are revoked and of sessions that are over."""
         if self.access is not None:
-            self.sockets.end(self.access.is_valid)
+            is_valid = self.access.is_valid
+            for consumer in self.consumers():
+                if consumer.principal is not None and not is_valid(consumer.principal):
+                    consumer.close(ENDED, "the key or its session has ended")
             self.feeds.end(self.access.is_valid)
 
     def cancel_hot(
@@ -221,6 +307,17 @@ class Gateway:
             reply(problem_answer(error.problem))
             return
         self.desk.cancel(order_id, client_id, key, reply, valid_until=until)
+
+
+def is_replay_stream(path: bytes) -> bool:
+    """Whether a GET of this path is answered by a stream about a replay."""
+    return REPLAY_STREAM.fullmatch(path) is not None
+
+
+def replay_socket_id(url: bytes) -> str | None:
+    """The replay whose WebSocket a URL asks for."""
+    found = REPLAY_SOCKET.fullmatch(url)
+    return None if found is None else found[1].decode("latin-1")
 
 
 def peer_of(transport: asyncio.BaseTransport) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from tradepit.gateway import results, shapes, store_results
 from tradepit.gateway.problems import CODES, Problem
+from tradepit.gateway.replaying import shapes as replays
 from tradepit.gateway.trade_lines import TradeLine
 
 Json = dict[str, Any]
@@ -67,6 +68,7 @@ SHARD = Parameter(
     "shard", "one summary record; absent = all merged", {"type": "integer", "minimum": 0}
 )
 AFTER = Parameter("cursor", "`next` of the page before", _TEXT)
+REPLAY_INSTRUMENT = Parameter("instrument", "symbol; absent = every book", _TEXT)
 LIST = (LIMIT, CURSOR, PAGE, MIN_SEQUENCE)
 
 HISTORY: Final = (
@@ -208,6 +210,21 @@ ROUTES: Final = (
           tag="keys"),
     Route("delete", f"{API}/sessions", "End the session of the ticket shown; with a signed "
           "request, all sessions of its key", results.Nothing, errors=(404,), tag="keys"),
+    Route("post", f"{API}/replays", "Replay a recording: index it (kept), then play it on a clock "
+          "of its own", replays.ReplayState, replays.ReplayWish, status=201,
+          errors=(404, 413, 415, 422), tag="replays"),
+    Route("get", f"{API}/replays", "Replays, newest first", replays.ReplayList, tag="replays",
+          errors=(404,)),
+    Route("get", f"{API}/replays/{{replay_id}}", "How a replay stands", replays.ReplayState,
+          errors=(404,), tag="replays"),
+    Route("patch", f"{API}/replays/{{replay_id}}", "Play, pause, step, jump, set the speed",
+          replays.ReplayState, replays.ReplayChange, errors=(404, 409, 413, 415, 422),
+          tag="replays"),
+    Route("delete", f"{API}/replays/{{replay_id}}", "End a replay", replays.ReplayState,
+          errors=(404,), tag="replays"),
+    Route("get", f"{API}/replays/{{replay_id}}/book", "The books where the replay stands",
+          replays.ReplayBooks, query=(REPLAY_INSTRUMENT, DEPTH, BY), errors=(404, 409),
+          tag="replays"),
     Route("get", "/health", "Liveness", results.Health, tag="node"),
     Route("get", "/ready", "Readiness: takes new orders", results.Health, tag="node"),
     Route("get", "/metrics", "Prometheus text", None, tag="node"),
@@ -228,6 +245,15 @@ SOCKETS: Final = {
     "`Last-Event-ID` (or `last_event_id=`) all channels go on after it, or give a snapshot with "
     "the code `snapshot_required` when too much was missed. A reader that falls behind is sent "
     "the event `error` with the code `slow_consumer` and closed.",
+    f"{API}/replays/{{replay_id}}/stream": "A replay as Server-Sent Events. The first message is a "
+    "snapshot of the books (`?snapshot=orders`: with every order), then each message of the "
+    "recording with its effect, and notes: `state`, and `jump` with the books where the replay "
+    "stands now. `seq` grows by one, also as the event's id: `Last-Event-ID` (or `from=`) goes on "
+    "after it, or gives a snapshot with the code `snapshot_required`. `left_ns` is when a message "
+    "left the replay's clock, in nanoseconds since the Unix epoch.",
+    f"{API}/ws/replays/{{replay_id}}": "The same over WebSocket. "
+    '`{"id": any, "op": "control", …}` takes what PATCH takes, and is answered '
+    '`{"id", "op", "status", "replay" | "problem"}`.',
     f"{API}/ws/trades": "One text frame per trade; `?instrument=` for one instrument.",
 }
 
@@ -290,7 +316,7 @@ def _document() -> Json:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in ("orders", "accounts", "instruments", "market data",
-                                             "trade store", "streams", "keys", "node")],
+                                             "trade store", "streams", "replays", "keys", "node")],
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": SECURITY_SCHEMES},
         "security": SECURITY,

@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Final
 
 from litestar import Response, get
+from litestar.params import FromPath
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tradepit.gateway.event_stream import STREAM_PATH
@@ -53,6 +54,11 @@ async def socket_without_upgrade() -> Response[bytes]:
     raise refused("upgrade_required")
 
 
+@get(["/ws/replays/{replay_id:str}", "/api/v1/ws/replays/{replay_id:str}"])
+async def replay_socket_without_upgrade(replay_id: FromPath[str]) -> Response[bytes]:
+    raise refused("upgrade_required")
+
+
 @get(STREAM_PATH)
 async def stream_on_a_busy_connection() -> Response[bytes]:
     raise refused("malformed", "an event stream needs a connection of its own")
@@ -87,6 +93,7 @@ HANDLERS: Final = (
     metrics,
     openapi,
     socket_without_upgrade,
+    replay_socket_without_upgrade,
     stream_on_a_busy_connection,
     docs,
     start_page,

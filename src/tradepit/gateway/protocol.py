@@ -37,7 +37,7 @@ from tradepit.gateway.authentication import (
     signed_of,
 )
 from tradepit.gateway.event_stream import STREAM_PATH
-from tradepit.gateway.gateway import peer_of
+from tradepit.gateway.gateway import is_replay_stream, peer_of
 from tradepit.gateway.problems import Refused, problem_of
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.wire_http import answer_bytes, is_json
@@ -290,8 +290,9 @@ class OrderEntryProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _asks_for_stream(self) -> bool:
-        path = self.url.partition(b"?")[0]
-        return path.rstrip(b"/") == _STREAM and self.parser.get_method() == b"GET"
+        path = self.url.partition(b"?")[0].rstrip(b"/")
+        is_stream = path == _STREAM or is_replay_stream(path)
+        return is_stream and self.parser.get_method() == b"GET"
 
     def _begin_hot(self) -> bool:
         """Decide whether this request is a hot one, and remember what it asks for."""

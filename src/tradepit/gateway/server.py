@@ -100,7 +100,7 @@ class GatewayServer:
         self._sweeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._sweeper
-        self.gateway.sockets.close_all()
+        self.gateway.close()
         connections = self._state.connections
         for connection in list(connections):
             connection.shutdown()
@@ -117,7 +117,7 @@ class GatewayServer:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now_s = self.gateway.clock_s = time.monotonic()
-            self.gateway.sockets.sweep(now_s)
+            self.gateway.sweep(now_s)
             if self.gateway.access is not None:
                 self.gateway.access.sweep()
             connections = list(self._state.connections)

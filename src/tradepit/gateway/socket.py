@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from picows import WSAutoPingStrategy
+from picows import WSAutoPingStrategy, WSListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from tradepit.access.access import Access
@@ -102,10 +102,15 @@ class Sockets:
             return None
         session.principal, session.speak = principal, speak
         session.asked = (url, headers)
-        protocol = new_protocol(session, self.desk.config.socket_message_max)
-        protocol.connection_made(_Answered(transport) if is_open else transport)
-        transport.set_protocol(protocol)
-        feed(protocol, upgrade_request(path, headers) + rest)
+        become_socket(
+            transport,
+            session,
+            url,
+            headers,
+            rest,
+            message_max=self.desk.config.socket_message_max,
+            is_open=is_open,
+        )
         return session
 
     def take_stream(
@@ -300,12 +305,6 @@ class Sockets:
                 session.look(now_s)
         self.channels.sweep(now_s)
 
-    def end(self, is_valid: Callable[[Principal], bool]) -> None:
-        """Close the sockets of those who would not be let in any more."""
-        for session in list(self._sessions):
-            if session.principal is not None and not is_valid(session.principal):
-                session.close(ENDED, "the key or its session has ended")
-
     def close_all(self) -> None:
         """The node stops."""
         for session in list(self._sessions):
@@ -348,7 +347,30 @@ def refuse(transport: asyncio.Transport, refusal: Answer) -> None:
     transport.close()
 
 
-def new_protocol(session: Session, message_max: int) -> Any:
+def become_socket(
+    transport: asyncio.Transport,
+    listener: WSListener,
+    url: bytes,
+    headers: list[tuple[bytes, bytes]],
+    rest: bytes,
+    *,
+    message_max: int,
+    is_open: bool = False,
+) -> None:
+    """Make a WebSocket of a connection whose HTTP request asked for one.
+
+    Args:
+        rest: what came after the request.
+        is_open: the request was answered already, in another process.
+    """
+    path = url.decode("latin-1").partition("?")[0]
+    protocol = new_protocol(listener, message_max)
+    protocol.connection_made(_Answered(transport) if is_open else transport)
+    transport.set_protocol(protocol)
+    feed(protocol, upgrade_request(path, headers) + rest)
+
+
+def new_protocol(session: WSListener, message_max: int) -> Any:
     """A picows protocol for a server's side, with this listener."""
     return WSProtocol(
         None,

@@ -68,6 +68,7 @@ class FeedDoor:
         self._gateway = gateway
         self._link: Link | None = None
         self._ready = asyncio.Event()
+        self._is_expected = False
         self._number = 0
         self._handed: dict[int, Principal | None] = {}
         self._voices: dict[int, Voice] = {}
@@ -86,6 +87,11 @@ class FeedDoor:
         await self._ready.wait()
 
     @property
+    def is_expected(self) -> bool:
+        """Whether this node has a feed process, even when it is not there at the moment."""
+        return self._is_expected
+
+    @property
     def connections(self) -> int:
         """Connections that the feed process has."""
         return len(self._handed)
@@ -94,6 +100,7 @@ class FeedDoor:
         """Speak to a feed process that was started at the other end; it will say when it is
         ready."""
         self.close()
+        self._is_expected = True
         self._link = Link(end, self._take, self._on_lost)
 
     def close(self) -> None:

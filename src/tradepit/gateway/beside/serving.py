@@ -13,6 +13,7 @@ import structlog
 
 from tradepit.gateway.beside.link import Link
 from tradepit.gateway.beside.messages import (
+    Answered,
     Await,
     Call,
     Closed,
@@ -60,7 +61,7 @@ class FeedServer:
         finally:
             sweeper.cancel()
             self._node.stop()
-            self._gateway.sockets.close_all()
+            self._gateway.close()
             self._link.close()
 
     def _on_lost(self) -> None:
@@ -78,15 +79,15 @@ class FeedServer:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             gateway.clock_s = time.monotonic()
-            gateway.sockets.sweep(gateway.clock_s)
+            gateway.sweep(gateway.clock_s)
             self._close_ended()
             sockets = gateway.sockets
             counted = Counted(
                 self._node.replica.sequence,
                 len(self._connections),
                 len(sockets.channels),
-                sockets.slow_count,
-                0,
+                sockets.slow_count + gateway.replays.slow_count,
+                len(gateway.replays),
             )
             self._link.send(encode(counted))
 
@@ -126,9 +127,9 @@ class FeedServer:
     def _end(self, numbers: list[int]) -> None:
         ended = set(numbers)
         transports = {id(self._connections.get(number)) for number in ended}
-        for session in self._gateway.sockets.sessions():
-            if id(session.wire) in transports:
-                session.close(ENDED, "the key or its session has ended")
+        for reader in self._gateway.consumers():
+            if id(reader.wire) in transports:
+                reader.close(ENDED, "the key or its session has ended")
 
     async def _adopt(self, over: HandOver, connection: socket.socket) -> None:
         try:
@@ -148,7 +149,7 @@ class FeedServer:
         self._node.catch_up()
         if over.is_socket:
             speak = self._speaker(over.number)
-            session = self._gateway.sockets.take(
+            session = self._gateway.take_socket(
                 transport,
                 over.url,
                 over.headers,
@@ -169,7 +170,11 @@ class FeedServer:
         return lambda message: self._link.send(encode(Said(number, message)))
 
     async def _answer(self, call: Call) -> None:
-        raise NotImplementedError
+        answer = await self._gateway.ask_replays(
+            call.method, call.path, call.query, call.body, call.principal
+        )
+        answered = Answered(call.number, answer.status, answer.body, answer.retry_after)
+        self._link.send(encode(answered))
 
 
 class _Adopted(asyncio.Protocol):

@@ -1,0 +1,6 @@
+"""Replays for clients: sessions on recordings, watched over event streams and WebSockets.
+
+`shapes`: what is asked and answered. `replay`: one session on the event loop: its clock, its
+messages, who reads them. `replays`: all of them, and requests about them. `readers`: one stream or
+WebSocket. `book_texts`: books as JSON. `routes`: the HTTP face.
+"""
