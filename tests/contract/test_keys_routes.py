@@ -34,6 +34,7 @@ PATCH  /api/v1/replays/{replay_id}                 -                    401 401 
 DELETE /api/v1/replays/{replay_id}                 -                    401 401 403 200 403 200
 GET    /api/v1/replays/{replay_id}/book            -                    401 401 200 200 200 200
 GET    /api/v1/replays/{replay_id}/stream          from=x               401 401 400 400 400 400
+GET    /api/v1/replays/{replay_id}/export          what=x               401 401 400 400 400 400
 POST   /api/v1/orders                              -                    401 401 403 201 403 201
 POST   /api/v1/orders/batch                        -                    401 401 403 200 403 200
 GET    /api/v1/orders                              client_id=alice      401 401 200 200 403 200

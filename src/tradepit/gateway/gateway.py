@@ -33,7 +33,7 @@ from tradepit.observe.metrics import new_registry
 from tradepit.projections.reads import SqlHistory
 from tradepit.projections.store import TradeStore
 
-REPLAY_STREAM: Final = re.compile(rb"/api/v1/replays/[^/]+/stream")
+REPLAY_STREAM: Final = re.compile(rb"/api/v1/replays/[^/]+/(?:stream|export)")
 REPLAY_SOCKET: Final = re.compile(rb"(?:/api/v1)?/ws/replays/([^/?]+)/?(?:\?.*)?")
 
 GATEWAY: Final = "gateway"
@@ -224,7 +224,10 @@ class Gateway:
         if refusal is None:
             try:
                 self._require_replays()
-                id = path.rstrip("/").split("/")[-2]
+                id, kind = path.rstrip("/").split("/")[-2:]
+                if kind == "export":
+                    self.replays.spawn(self._export(transport, id, query, principal))
+                    return
                 reader = self.replays.open_stream(id, query, last_event_id, principal)
             except Refused as error:
                 refusal = problem_answer(error.problem, retry_after=error.retry_after)
@@ -271,6 +274,18 @@ class Gateway:
         """The process stops."""
         self.sockets.close_all()
         self.replays.close()
+
+    async def _export(
+        self, transport: asyncio.Transport, id: str, query: str, principal: Principal | None
+    ) -> None:
+        """Send an export, or a refusal."""
+        try:
+            download = await self.replays.open_download(id, query, principal)
+        except Refused as error:
+            refuse(transport, problem_answer(error.problem, retry_after=error.retry_after))
+            return
+        transport.set_protocol(download)
+        download.connection_made(transport)
 
     def charge(self, request: AnyRequest, count: int) -> None:
         """Count what a request holds beside itself; raises `Refused` rate_limited."""

@@ -251,6 +251,9 @@ SOCKETS: Final = {
     "stands now. `seq` grows by one, also as the event's id: `Last-Event-ID` (or `from=`) goes on "
     "after it, or gives a snapshot with the code `snapshot_required`. `left_ns` is when a message "
     "left the replay's clock, in nanoseconds since the Unix epoch.",
+    f"{API}/replays/{{replay_id}}/export": "A download, made while it is read: `?what=steps` "
+    "(messages `from` to `to` with their effects) or `what=book` (at `position`, default where the "
+    "replay stands; `by=level|order`, `instrument_id`), `format=ndjson|zip`.",
     f"{API}/ws/replays/{{replay_id}}": "The same over WebSocket. "
     '`{"id": any, "op": "control", …}` takes what PATCH takes, and is answered '
     '`{"id", "op", "status", "replay" | "problem"}`.',

@@ -89,6 +89,7 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("DELETE", f"{API}/replays/{{replay_id}}"): Rule(TRADE),
     ("GET", f"{API}/replays/{{replay_id}}/book"): Rule(READ),
     ("GET", f"{API}/replays/{{replay_id}}/stream"): Rule(READ),
+    ("GET", f"{API}/replays/{{replay_id}}/export"): Rule(READ),
     ("GET", "/ws/replays/{replay_id}"): Rule(READ),
     ("GET", f"{API}/ws/replays/{{replay_id}}"): Rule(READ),
     ("GET", "/ws"): Rule(READ),

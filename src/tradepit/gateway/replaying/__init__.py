@@ -2,5 +2,5 @@
 
 `shapes`: what is asked and answered. `replay`: one session on the event loop: its clock, its
 messages, who reads them. `replays`: all of them, and requests about them. `readers`: one stream or
-WebSocket. `book_texts`: books as JSON. `routes`: the HTTP face.
+WebSocket. `book_texts`: books as JSON. `exporting`: everything as a file. `routes`: the HTTP face.
 """

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Final
 
 from tradepit.gateway.answers import json_text
 from tradepit.marketdata.books import BookKey, Books, Level
-from tradepit.marketdata.records import PRICE_SCALE, SIDE_ASK, SIDE_BID
+from tradepit.marketdata.records import SIDE_ASK, SIDE_BID
+from tradepit.marketdata.replays.export import price_text
 
 LEVELS_MAX: Final = 1_000_000
 """Of one side, when all of them are asked for."""
-
-_DIGITS: Final = len(str(PRICE_SCALE)) - 1
-
-
-def price_text(price: int) -> str:
-    """A price in units of 1e-9 as an exact decimal without zeros at its end."""
-    if not price % PRICE_SCALE:
-        return str(price // PRICE_SCALE)
-    return f"{Decimal(price).scaleb(-_DIGITS):f}".rstrip("0")
 
 
 def books_text(

@@ -9,7 +9,6 @@ import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 import msgspec
 import structlog
@@ -17,6 +16,8 @@ import structlog
 from tradepit.access.principals import Principal
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, refused
+from tradepit.gateway.replaying.exporting import DownloadStream, download_of
+from tradepit.gateway.replaying.queries import Query
 from tradepit.gateway.replaying.readers import ReplaySocket, ReplayStream
 from tradepit.gateway.replaying.replay import Replay, clock_text, require_indexed
 from tradepit.gateway.replaying.shapes import (
@@ -309,7 +310,7 @@ class Replays:
 
     async def _book(self, entry: Entry, query: str) -> Answer:
         replay = require_indexed(entry.replay)
-        asked = _Query(query)
+        asked = Query(query)
         by_order = word_of(asked.text("by") or "level", ("level", "order"), "by") == "order"
         depth = asked.number("depth", DEPTH, most=DEPTH_MAX)
         keys = _keys(replay, asked)
@@ -337,6 +338,13 @@ class Replays:
         since, by_order = _stream_options(query, last_event_id)
         replay = require_indexed(entry.replay)
         return ReplayStream(self, replay, principal, since=since, by_order=by_order)
+
+    async def open_download(
+        self, id: str, query: str, principal: Principal | None
+    ) -> DownloadStream:
+        """The protocol of an export; raises `Refused`."""
+        replay = require_indexed(self._find(id, principal).replay)
+        return DownloadStream(await asyncio.to_thread(download_of, replay, query))
 
     def open_socket(self, id: str, query: str, principal: Principal | None) -> ReplaySocket:
         """The listener of a WebSocket; raises `Refused`."""
@@ -406,27 +414,9 @@ class Replays:
             self._temporary.cleanup()
 
 
-class _Query:
-    """Parameters of a request."""
-
-    def __init__(self, query: str) -> None:
-        self._found = parse_qs(query, keep_blank_values=True)
-
-    def text(self, name: str) -> str | None:
-        return self._found.get(name, [None])[-1]
-
-    def number(self, name: str, default: int | None, *, most: int) -> Any:
-        text = self.text(name)
-        if text is None:
-            return default
-        if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= most:
-            return int(text)
-        raise refused("invalid_parameter", f"{name} must be 0 to {most}", field=name)
-
-
 def _stream_options(query: str, last_event_id: str | None) -> tuple[int | None, bool]:
     """From which message on, and whether snapshots have every order."""
-    asked = _Query(query)
+    asked = Query(query)
     text = last_event_id or asked.text("last_event_id") or asked.text("from")
     if text and not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise refused("invalid_field", "is no id of an event", field="last_event_id")
@@ -434,7 +424,7 @@ def _stream_options(query: str, last_event_id: str | None) -> tuple[int | None, 
     return (int(text) if text else None), snapshot == "orders"
 
 
-def _keys(replay: Replay, asked: _Query) -> list[BookKey]:
+def _keys(replay: Replay, asked: Query) -> list[BookKey]:
     """The books that a query names; all of them without a name. Raises `Refused`."""
     symbol = asked.text("instrument")
     number = asked.number("instrument_id", None, most=2**32 - 1)

@@ -69,7 +69,7 @@ async def read_replay_book(
     return await _ask(request, gateway, f"{_named(replay_id)}/book", b"")
 
 
-@get("/replays/{replay_id:str}/stream")
+@get(["/replays/{replay_id:str}/stream", "/replays/{replay_id:str}/export"])
 async def replay_stream_on_a_busy_connection(replay_id: FromPath[str]) -> Response[bytes]:
     raise refused("malformed", "a stream needs a connection of its own")
 
