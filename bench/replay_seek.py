@@ -83,23 +83,32 @@ def _warm(
         build = index.count / (perf_counter() - start) / MILLION
         session = ReplaySession(index, time_ns)
         rows: list[dict[str, Cell]] = [
-            _row(what, [_ms(act) for _ in range(SEEKS * rounds)])
-            for what, act in _actions(session, rng)
+            _row(what, [_ms(act) for _ in map(prepare, range(SEEKS * rounds))])
+            for what, prepare, act in _actions(session, rng)
         ]
         rates = {"index": build} | _played(session)
     rows += [{"what": what, "M messages/s": rate} for what, rate in rates.items()]
     return rows, rates["render"]
 
 
-def _actions(session: ReplaySession, rng: random.Random) -> list[tuple[str, Callable[[], object]]]:
+def _actions(
+    session: ReplaySession, rng: random.Random
+) -> list[tuple[str, Callable[[int], object], Callable[[], object]]]:
+    """What is measured, and what comes before it each time."""
     clock = session.index.clock
     first, last = int(clock[0]), int(clock[-1])
     highest = int(session.index.records["sequence"][-1])
+
+    def nothing(_: int) -> None: ...
+
+    def anywhere(_: int = 0) -> None:
+        session.seek(rng.randint(1, session.count))
+
     return [
-        ("seek", lambda: session.seek(rng.randint(1, session.count))),
-        ("seek to a time", lambda: session.seek_time(rng.randint(first, last))),
-        ("seek to a sequence", lambda: session.seek_sequence(rng.randint(1, highest))),
-        ("step back", lambda: session.step(-1)),
+        ("seek", nothing, anywhere),
+        ("seek to a time", nothing, lambda: session.seek_time(rng.randint(first, last))),
+        ("seek to a sequence", nothing, lambda: session.seek_sequence(rng.randint(1, highest))),
+        ("step back", anywhere, lambda: session.step(-1)),
     ]
 
 

@@ -233,7 +233,6 @@ class ReplaySession:
         now = self._now_ns()
         jump = self._jump(0, now) if self._position == self.count else None
         self._state = ReplayState.PLAYING
-        self._lap_wall = now
         self._anchor(now, self._anchor_clock)
         return jump
 
@@ -325,7 +324,7 @@ class ReplaySession:
         is_turning = self._loop and self._state is ReplayState.PLAYING
         if position == self.count and not (is_turning and self.count):
             self._state = ReplayState.ENDED
-        elif self._state is ReplayState.ENDED and position < self.count:
+        elif self._state is ReplayState.ENDED:
             self._state = ReplayState.PAUSED
 
     def _turn_wall(self, now: int) -> int:
