@@ -1,4 +1,4 @@
-"""Indexes: built once and kept, never half, within a bound; and what is found in them."""
+"""Indexes: built once and kept, never half, within a bound."""
 
 from __future__ import annotations
 
@@ -14,24 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.unit.marketdata.replays.written import (
-    INSTRUMENT,
-    PUBLISHER,
-    START_NS,
     adds,
-    index_of,
+    recorded,
     write,
 )
-from tests.unit.marketdata.sources.recordings import AAPL, AMZN, CLX5, ESH4, ITCH, recording
+from tests.unit.marketdata.sources.recordings import AAPL, recording
 from tests.unit.projections.journals import World
 
-from tradepit.marketdata.books import Books
-from tradepit.marketdata.generated import GeneratedSource, SessionSettings
-from tradepit.marketdata.records import FLAG_SNAPSHOT, MBO_BYTES
+from tradepit.marketdata.records import MBO_BYTES
 from tradepit.marketdata.replays.building import IndexingCancelled
 from tradepit.marketdata.replays.cache import IndexCache
-from tradepit.marketdata.replays.description import BookName, Keyframe
+from tradepit.marketdata.replays.description import BookName
 from tradepit.marketdata.replays.in_use import FolderLock
-from tradepit.marketdata.replays.index import DamagedIndex, NoSuchPlace
 from tradepit.marketdata.sources.opening import open_source
 from tradepit.marketdata.sources.source import RecordingError
 
@@ -41,13 +35,6 @@ KEYFRAMES = 1_000
 @pytest.fixture
 def cache(tmp_path: Path) -> IndexCache:
     return IndexCache(tmp_path / "indexes", keyframe_messages=KEYFRAMES)
-
-
-def recorded(folder: Path, *, seed: int = 1, records: int = 5_000) -> Path:
-    """A generated recording."""
-    settings = SessionSettings(seed=seed, records=records, orders=50, pre_open_orders=20)
-    chunks = list(GeneratedSource(settings).chunks())
-    return write(folder / f"recording-{seed}.dbn", np.concatenate(chunks))
 
 
 def names(cache: IndexCache) -> list[str]:
@@ -97,33 +84,6 @@ def test_a_damaged_index_is_thrown_away(cache: IndexCache, tmp_path: Path) -> No
         file.write_bytes(file.read_bytes()[:-1])
         assert cache.open(path) is None
         assert names(cache) == []
-
-
-def test_a_damaged_keyframe_is_told_and_changes_nothing(cache: IndexCache, tmp_path: Path) -> None:
-    with cache.build(recorded(tmp_path)) as index:
-        books = index.books_at(100)
-        digest = books.digest()
-        file = index.folder / "keyframes"
-        data = bytearray(file.read_bytes())
-        data[index.keyframe_before(4_500).offset + 50] ^= 1
-        with file.open("r+b") as open_file:
-            open_file.write(data)
-        with pytest.raises(DamagedIndex):
-            index.move(books, position=100, target=4_500)
-        assert books.digest() == digest
-
-
-@pytest.mark.parametrize("target", [0, 1, 999, 1_000, 1_001, 4_999, 5_000])
-@pytest.mark.parametrize("start", [0, 999, 1_000, 3_500, 5_000])
-def test_books_are_moved_anywhere_from_anywhere(
-    cache: IndexCache, tmp_path: Path, start: int, target: int
-) -> None:
-    with cache.build(recorded(tmp_path)) as index:
-        expected = Books()
-        expected.apply(index.records[:target])
-        books = index.books_at(start)
-        index.move(books, position=start, target=target)
-        assert books.save() == expected.save()
 
 
 def test_a_cancelled_build_leaves_nothing(cache: IndexCache, tmp_path: Path) -> None:
@@ -310,55 +270,6 @@ def test_an_index_being_made_cannot_be_opened(cache: IndexCache, tmp_path: Path)
     lock.release()
     with cache.open(path) or pytest.fail("not kept"):
         pass
-
-
-def test_sequences_are_found_where_they_first_come(tmp_path: Path) -> None:
-    records = adds([0.0] * 6)
-    records["sequence"] = [9, 5, 5, 7, 2, 9]
-    records["flags"][0] |= FLAG_SNAPSHOT
-    with index_of(tmp_path, records) as index:
-        found = {wanted: index.position_of_sequence(wanted) for wanted in (2, 5, 6, 7, 8, 9)}
-        assert found == {2: 4, 5: 1, 6: 3, 7: 3, 8: 5, 9: 5}
-        assert index.position_of_sequence(1) == 1
-        for wrong in (-1, 0, 10, 2**32):
-            with pytest.raises(NoSuchPlace):
-                index.position_of_sequence(wrong)
-
-
-def test_an_index_of_nothing_is_an_index(tmp_path: Path) -> None:
-    with index_of(tmp_path, adds([])) as index:
-        assert (index.count, index.time_at(0), index.description.first_ns) == (0, None, None)
-        assert index.books_at(0).keys() == []
-
-
-def test_an_index_keeps_its_names(tmp_path: Path) -> None:
-    records = adds([0.0, 1.0, 2.0])
-    records["publisher_id"][2] = 2
-    with index_of(tmp_path, records, keyframe_messages=3) as index:
-        assert index.description.books == [BookName(1, INSTRUMENT), BookName(2, INSTRUMENT)]
-        assert [frame.number for frame in index.description.keyframes] == [0, 3]
-        assert isinstance(index.keyframe_before(1), Keyframe)
-        assert (index.time_at(0), index.time_at(3)) == (START_NS, START_NS + 2 * 10**9)
-        level = index.books_at(2).level(INSTRUMENT, PUBLISHER, side=ord("B"), price=10**11)
-        assert level is not None
-        assert len(level.orders) == 2
-
-
-@pytest.mark.parametrize("name", [ESH4, CLX5, AMZN, AAPL, ITCH])
-def test_recordings_of_every_source_are_indexed_whole(cache: IndexCache, name: str) -> None:
-    path = recording(name)
-    books = Books()
-    count = 0
-    for chunk in open_source(path).chunks():
-        books.apply(chunk)
-        count += len(chunk)
-    with cache.build(path) as index:
-        assert index.count == count
-        assert index.books_at(count).save() == books.save()
-        assert (np.diff(index.clock) >= 0).all()
-        half = Books()
-        half.apply(index.records[: count // 2])
-        assert index.books_at(count // 2).save() == half.save()
 
 
 def test_a_market_that_went_on_is_indexed_anew(cache: IndexCache, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tradepit.marketdata.dbn_writer import DbnWriter, metadata_of
+from tradepit.marketdata.generated import GeneratedSource, SessionSettings
 from tradepit.marketdata.records import ACTION_ADD, FLAG_LAST, SIDE_BID
 from tradepit.marketdata.replays.cache import IndexCache
 from tradepit.marketdata.replays.index import RecordingIndex
@@ -31,6 +32,13 @@ def index_of(folder: Path, records: MboRecords, *, keyframe_messages: int = 50) 
     """An open index of these records."""
     path = write(folder / "recording.dbn", records)
     return IndexCache(folder / "indexes", keyframe_messages=keyframe_messages).build(path)
+
+
+def recorded(folder: Path, *, seed: int = 1, records: int = 5_000) -> Path:
+    """A generated recording."""
+    settings = SessionSettings(seed=seed, records=records, orders=50, pre_open_orders=20)
+    chunks = list(GeneratedSource(settings).chunks())
+    return write(folder / f"recording-{seed}.dbn", np.concatenate(chunks))
 
 
 def adds(seconds: list[float], *, flags: int = FLAG_LAST) -> MboRecords:
