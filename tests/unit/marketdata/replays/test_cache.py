@@ -25,6 +25,7 @@ from tradepit.marketdata.records import MBO_BYTES
 from tradepit.marketdata.replays.building import IndexingCancelled
 from tradepit.marketdata.replays.cache import IndexCache
 from tradepit.marketdata.replays.description import BookName
+from tradepit.marketdata.replays.fingerprint import fingerprint_of
 from tradepit.marketdata.replays.in_use import FolderLock
 from tradepit.marketdata.sources.opening import open_source
 from tradepit.marketdata.sources.source import RecordingError
@@ -74,6 +75,24 @@ def test_a_changed_recording_is_indexed_anew(cache: IndexCache, tmp_path: Path) 
     write(path, adds([0.0, 1.0]))
     with cache.build(path) as index:
         assert index.count == 2
+
+
+def test_a_fingerprint_knows_place_size_and_time(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.dbn", tmp_path / "second.dbn"
+    seen = set()
+    for path, content, time_ns in (
+        (first, b"1", 5), (second, b"1", 5), (first, b"22", 5), (first, b"1", 6),
+    ):  # fmt: skip
+        path.write_bytes(content)
+        os.utime(path, ns=(time_ns, time_ns))
+        seen.add(fingerprint_of(path))
+        path.unlink()
+    assert len(seen) == 4
+    first.write_bytes(b"1")
+    os.utime(first, ns=(5, 5))
+    second.symlink_to(first)
+    assert fingerprint_of(second) == fingerprint_of(first)
+    assert fingerprint_of(first) in seen
 
 
 def test_a_damaged_index_is_thrown_away(cache: IndexCache, tmp_path: Path) -> None:
