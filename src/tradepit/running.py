@@ -106,6 +106,8 @@ async def serve_market(
             if config.feeds.process:
                 attach = server.gateway.feeds.attach
                 companions.append(feed_companion(Path(config.data_dir), gateway, attach))
+            else:
+                server.gateway.replays.restore()
             if config.projections.enabled:
                 companions.append(_projector(config))
             for flow in flows:

@@ -54,6 +54,7 @@ class FeedServer:
     async def serve(self) -> None:
         """Return when the node has gone."""
         self._node.start(self._on_end)
+        self._gateway.replays.restore()
         self._link.send(encode(Ready()))
         sweeper = asyncio.ensure_future(self._sweep())
         try:

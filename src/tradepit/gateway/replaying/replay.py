@@ -28,7 +28,7 @@ from tradepit.marketdata.replays.session import ReplayState as SessionState
 
 log = structlog.get_logger(__name__)
 
-FLUSH_SECONDS: Final = 0.003
+FLUSH_SECONDS: Final = 0.002
 """Longest time that a message waits for company: a write costs more than a message."""
 
 TURN_MESSAGES: Final = 2048
@@ -97,15 +97,17 @@ class Replay:
         session: ReplaySession,
         *,
         is_private: bool,
+        seq: int,
         describe: Callable[[], bytes],
     ) -> None:
         """
         Args:
+            seq: of the message before the first.
             describe: JSON of the replay as it stands, for notes and snapshots.
         """
         self.index = index
         self.session = session
-        self.seq = 0
+        self.seq = seq
         self.readers: dict[Reader, None] = {}
         self._is_private = is_private
         self._describe = describe

@@ -16,21 +16,20 @@ import structlog
 from tradepit.access.principals import Principal
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, refused
+from tradepit.gateway.replaying.entry import STATES, Entry
 from tradepit.gateway.replaying.exporting import DownloadStream, download_of
+from tradepit.gateway.replaying.keeping import SEQ_JUMP, Keeper
 from tradepit.gateway.replaying.queries import Query
 from tradepit.gateway.replaying.readers import ReplaySocket, ReplayStream
 from tradepit.gateway.replaying.replay import Replay, clock_text, require_indexed
 from tradepit.gateway.replaying.shapes import (
     Place,
     Progress,
-    ReplayBook,
     ReplayBooks,
     ReplayChange,
     ReplayList,
-    ReplayState,
     ReplayWish,
     speed_of,
-    speed_text,
     word_of,
 )
 from tradepit.gateway.replies import Answer, problem_answer
@@ -56,80 +55,6 @@ DEPTH_MAX: Final = 100_000
 MARKET: Final = "market"
 """The source that is the market's own past."""
 
-MODES: Final = ("shared", "private")
-STATES: Final = ("paused", "playing")
-
-
-class Entry:
-    """A replay, from the request for it on."""
-
-    def __init__(self, id: str, wish: ReplayWish, owner: str | None) -> None:
-        self.id = id
-        self.wish = wish
-        self.owner = owner
-        """The account that made it; None for the operator and in open mode."""
-        self.speed = speed_of(wish.speed)
-        self.loop = wish.loop
-        self.mode = word_of(wish.mode, MODES, "mode")
-        self.state = word_of(wish.state, STATES, "state")
-        """What it is to do once it is indexed."""
-        self.replay: Replay | None = None
-        self.progress = Progress(done_bytes=0, all_bytes=0)
-        self.problem: str | None = None
-        self.touched_s = time.monotonic()
-        self.is_cancelled = False
-
-    @property
-    def is_failed(self) -> bool:
-        return self.replay is None and self.problem is not None
-
-    def described(self, steps: list[bytes] | None = None) -> ReplayState:
-        """The replay as it stands."""
-        replay = self.replay
-        if replay is None:
-            return ReplayState(
-                id=self.id,
-                source=self.wish.source,
-                mode=self.mode,
-                state="failed" if self.is_failed else "indexing",
-                speed=speed_text(self.speed),
-                loop=self.loop,
-                seq=0,
-                readers=0,
-                position=0,
-                messages=0,
-                progress=self.progress,
-                problem=self.problem,
-            )
-        session, about = replay.session, replay.index.description
-        return ReplayState(
-            id=self.id,
-            source=self.wish.source,
-            mode=self.mode,
-            state=session.state.value,
-            speed=speed_text(session.speed),
-            loop=session.loop,
-            seq=replay.seq,
-            readers=len(replay.readers),
-            position=session.position,
-            messages=session.count,
-            time=clock_text(session.clock_ns),
-            first_time=clock_text(about.first_ns),
-            last_time=clock_text(about.last_ns),
-            format=about.format,
-            dataset=about.dataset,
-            books=[
-                ReplayBook(
-                    instrument_id=instrument,
-                    publisher_id=publisher,
-                    instrument=replay.names.get(instrument),
-                )
-                for publisher, instrument in replay.book_keys()
-            ],
-            problem=about.problem,
-            steps=None if steps is None else [msgspec.Raw(line) for line in steps],
-        )
-
 
 class Replays:
     """Every replay of this process."""
@@ -141,10 +66,31 @@ class Replays:
         self._readers: dict[ReplayStream | ReplaySocket, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._cache: IndexCache | None = None
+        self._keeper: Keeper | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def restore(self) -> None:
+        """Bring back what another process left, and keep what is here from now on."""
+        if self.limits.replay_dir is None:
+            return
+        self._keeper = Keeper(Path(self.limits.replay_dir))
+        for kept in self._keeper.kept()[:REPLAYS_MAX]:
+            try:
+                entry = Entry(kept.id, kept.wish, kept.owner)
+                path = self._source(kept.wish.source, is_free=kept.owner is None)
+            except Refused as error:
+                log.warning("a replay does not come back", reason=error.problem.detail)
+                continue
+            entry.position, entry.seq = kept.position, kept.seq + SEQ_JUMP
+            self._entries[entry.id] = entry
+            self.spawn(self._prepare(entry, path))
+
+    def _keep(self) -> None:
+        if self._keeper is not None:
+            self._keeper.keep([entry.kept() for entry in self._entries.values()])
 
     # Requests
 
@@ -236,10 +182,14 @@ class Replays:
         if entry.is_cancelled:
             index.close()
             return
+        if entry.position:
+            position = min(entry.position, index.count)
+            await asyncio.to_thread(session.seek, position)
         replay = Replay(
             index,
             session,
             is_private=entry.mode == "private",
+            seq=entry.seq,
             describe=lambda: msgspec.json.encode(entry.described()),
         )
         entry.replay = replay
@@ -403,9 +353,11 @@ class Replays:
                 entry.touched_s = now_s
             elif now_s - entry.touched_s > IDLE_SECONDS:
                 self._remove(entry, "nobody has watched it")
+        self._keep()
 
     def close(self) -> None:
         """The process stops."""
+        self._keep()
         for entry in list(self._entries.values()):
             self._remove(entry, "the node stops")
         for task in self._tasks:
