@@ -78,12 +78,13 @@ def test_a_fresh_node_takes_half_a_second_at_most(tmp_path: Path) -> None:
 
 
 def test_a_served_market_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
-    before = (gc.get_threshold(), gc.get_freeze_count())
+    thresholds, frozen = gc.get_threshold(), gc.get_freeze_count()
     with Market(data_dir=tmp_path, clock="wall") as market:
         url = market.serve()
         with pytest.raises(ValueError, match="already"):
             market.serve()
-    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+    assert gc.get_threshold() == thresholds
+    assert gc.get_freeze_count() <= frozen  # what others froze may have ended meanwhile
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
     with pytest.raises(ValueError, match="data_dir"):

@@ -188,6 +188,15 @@ def test_a_stopped_feed_process_holds_up_neither_orders_nor_the_end(node: NodePr
     os.kill(number, signal.SIGSTOP)
     for price in range(100):
         place(node, f"{63_000 + price}")
+    until(lambda: not has_feeds(node))
+    stream = Stream(node, "book:BTC-USD")  # by the node, as long as the other says nothing
+    assert len(stream.next()["snapshot"]["bids"]) == 100
+    stream.close()
+    assert node.status("/api/v1/replays") == 503
+    os.kill(number, signal.SIGCONT)
+    until(lambda: has_feeds(node))
+    assert node.status("/api/v1/replays") == 200
+    os.kill(number, signal.SIGSTOP)
     began = time.monotonic()
     assert node.stop() == 0
     assert time.monotonic() - began < SECONDS

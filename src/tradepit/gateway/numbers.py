@@ -54,4 +54,5 @@ def _feeds(door: FeedDoor, sequence: int) -> Iterable[Sample]:
         behind = max(0, sequence - counted.sequence)
         yield Sample("tradepit_feed_lag", "Commands that it had not applied.", behind)
         yield Sample("tradepit_feed_channels", "Channels that somebody follows.", counted.channels)
+        yield Sample("tradepit_replays", "Replays of recordings.", counted.replays)
         yield Sample("tradepit_feed_slow_consumers", "Closed as too slow.", counted.slow, True)

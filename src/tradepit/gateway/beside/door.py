@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +42,9 @@ log = structlog.get_logger(__name__)
 CALL_SECONDS: Final = 30.0
 """Longest wait for the feed process to answer a request: a seek, a page of a book."""
 
+QUIET_SECONDS: Final = 5.0
+"""A feed process speaks once a second; one that says nothing for so long serves nobody."""
+
 CALLS_MAX: Final = 256
 """Requests that wait for it at once; more are refused."""
 
@@ -69,6 +73,7 @@ class FeedDoor:
         self._link: Link | None = None
         self._ready = asyncio.Event()
         self._is_expected = False
+        self._heard_s = 0.0
         self._number = 0
         self._handed: dict[int, Principal | None] = {}
         self._voices: dict[int, Voice] = {}
@@ -80,7 +85,8 @@ class FeedDoor:
     @property
     def is_open(self) -> bool:
         """Whether connections can be handed over."""
-        return self._ready.is_set()
+        is_heard = time.monotonic() - self._heard_s < QUIET_SECONDS
+        return is_heard and self._ready.is_set()
 
     async def wait_open(self) -> None:
         """Return when connections can be handed over."""
@@ -196,7 +202,7 @@ class FeedDoor:
         self._voices.pop(number, None)
 
     def _on_lost(self) -> None:
-        if self.is_open:
+        if self._ready.is_set():
             log.warning("the feed process is gone; the node serves streams itself")
         self._link = self.counted = self._awaited = None
         self._ready.clear()
@@ -209,6 +215,7 @@ class FeedDoor:
     def _take(self, message: bytes, descriptor: int | None) -> None:
         if descriptor is not None:
             os.close(descriptor)
+        self._heard_s = time.monotonic()
         match decode_from_feeds(message):
             case Ready():
                 self._ready.set()

@@ -1,0 +1,77 @@
+"""A node that only looks: it has what the other has answered, and stays where the other stays."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.contract.served_market import MARKET
+
+from tradepit.domain import commands
+from tradepit.journal.layout import DataDirectory
+from tradepit.node.following import FollowingNode
+from tradepit.node.opening import NodeOptions, OpenNode, open_node
+from tradepit.node.outcome import Stopped
+from tradepit.node.recovery import History
+
+HISTORY = History(10_000, 10_000)
+
+
+async def opened_account(opened: OpenNode, name: str) -> None:
+    text = commands.account_text(name)
+    await opened.node.execute(commands.open_account(if_absent=True), text, 1, account=name)
+
+
+def test_whoever_was_answered_finds_it_in_the_follower(tmp_path: Path) -> None:
+    async def main() -> None:
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        await opened_account(opened, "first")
+        follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
+        assert follower.replica.account_number("first")
+        heard: list[int] = []
+        follower.add_listener(lambda sequence, *_: heard.append(sequence))
+        for number in range(50):
+            await opened_account(opened, f"a{number}")
+            assert not follower.replica.account_number(f"a{number}")
+            follower.catch_up()
+            assert follower.replica.account_number(f"a{number}")
+            assert follower.replica.state_hash() == opened.node.replica.state_hash()
+        assert heard == sorted(heard)
+        assert len(heard) == 50
+        await opened.close()
+
+    asyncio.run(main())
+
+
+def test_it_follows_by_itself_and_says_when_it_has_everything(tmp_path: Path) -> None:
+    async def main() -> None:
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
+        has_all = asyncio.Event()
+        follower.start(has_all.set)
+        for number in range(20):
+            await opened_account(opened, f"a{number}")
+        async with asyncio.timeout(5):
+            while follower.replica.sequence < opened.node.replica.sequence:
+                has_all.clear()
+                await has_all.wait()
+        assert follower.lag == 0
+        follower.stop()
+        await opened.close()
+
+    asyncio.run(main())
+
+
+def test_it_takes_no_commands(tmp_path: Path) -> None:
+    async def main() -> None:
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
+        assert not follower.is_ready
+        with pytest.raises(Stopped):
+            follower.submit(b"", b"", 0, lambda _outcome: None)
+        with pytest.raises(Stopped):
+            follower.gather(b"", None, lambda *_: None, 0)
+        await opened.close()
+
+    asyncio.run(main())
