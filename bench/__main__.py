@@ -14,6 +14,7 @@ from bench import (
     batch,
     books,
     engine,
+    fan_out,
     growth,
     latency,
     machine,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[int], Report]] = {
     "books": books.run,
     "recordings": recordings.run,
     "replay-seek": replay_seek.run,
+    "fan-out": fan_out.run,
 }
 ROUNDS = 5
 # Columns when the output is no terminal.

@@ -75,7 +75,8 @@ class LoadFailed(Exception):
 
 def run_load(load: Load, port: int, *, open_accounts: bool = False) -> Measured:
     """Run clients against a port of this machine and return what they saw."""
-    command: list[str] = [str(_generator()), "--address", f"127.0.0.1:{port}"]
+    program = compiled(GENERATOR, "tradepit-load")
+    command: list[str] = [str(program), "--address", f"127.0.0.1:{port}"]
     for name, value in load._asdict().items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     command += ["--accounts", str(ACCOUNTS), "--run", f"{time.time_ns():x}"]
@@ -88,14 +89,14 @@ def run_load(load: Load, port: int, *, open_accounts: bool = False) -> Measured:
     return msgspec.json.decode(done.stdout, type=Measured)
 
 
-def _generator() -> Path:
-    """The compiled clients; made when they are not there or older than their source."""
-    program = GENERATOR / "target" / "release" / "tradepit-load"
-    sources = [*GENERATOR.glob("src/*.rs"), GENERATOR / "Cargo.toml", GENERATOR / "Cargo.lock"]
+def compiled(folder: Path, name: str) -> Path:
+    """A compiled program of a folder; made when it is not there or older than its source."""
+    program = folder / "target" / "release" / name
+    sources = [*folder.glob("src/*.rs"), folder / "Cargo.toml", folder / "Cargo.lock"]
     newest = max(source.stat().st_mtime for source in sources)
     if not program.exists() or program.stat().st_mtime < newest:
-        print("building the load generator ...", file=sys.stderr)
-        subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=GENERATOR, check=True)
+        print(f"building {name} ...", file=sys.stderr)
+        subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=folder, check=True)
         program.touch()
     return program
 
