@@ -256,8 +256,9 @@ def test_unknown_replays_and_recordings_are_told(market: ServedMarket, replay: R
     for reader in (ReplayEvents(market.port, "none"), ReplayFrames(market.port, "none")):
         assert reader.status == 404
         reader.close()
-    answer = replay.http.post("", json={"source": "nowhere.dbn"})
-    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_recording")
+    for source in ("nowhere.dbn", "a\0b", "x" * 4_000, "/dev/zero", "../" * 100 + "etc/nothing"):
+        answer = replay.http.post("", json={"source": source})
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_recording")
     assert replay.http.get(f"/{replay.id}/book", params={"instrument": "X"}).status_code == 422
     bad = replay.http.get(f"/{replay.id}/book", params={"depth": "-1"})
     assert bad.status_code == 400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import tempfile
 import time
@@ -145,14 +146,15 @@ class Replays:
         the recordings' folders only."""
         if name == MARKET and self.limits.data_dir is not None:
             return Path(self.limits.data_dir)
-        for folder in self.limits.recordings:
-            root = Path(folder).resolve()
-            path = (root / name).resolve()
-            if path.is_relative_to(root) and path != root and path.exists():
+        with contextlib.suppress(OSError, ValueError):  # no name that a file can have
+            for folder in self.limits.recordings:
+                root = Path(folder).resolve()
+                path = (root / name).resolve()
+                if path.is_relative_to(root) and path != root and _is_recording(path):
+                    return path
+            path = Path(name).resolve()
+            if is_free and _is_recording(path):
                 return path
-        path = Path(name)
-        if is_free and "\0" not in name and path.exists():
-            return path.resolve()
         raise refused("unknown_recording", field="source")
 
     async def _prepare(self, entry: Entry, path: Path) -> None:
@@ -364,6 +366,11 @@ class Replays:
             task.cancel()
         if self._temporary is not None:
             self._temporary.cleanup()
+
+
+def _is_recording(path: Path) -> bool:
+    """A file or a folder; a device or a pipe may have no end."""
+    return path.is_file() or path.is_dir()
 
 
 def _stream_options(query: str, last_event_id: str | None) -> tuple[int | None, bool]:
