@@ -369,17 +369,19 @@ class FeedBoard:
         account: int,
         head: str,
         window_max: int,
+        interval_s: int = 0,
         untold: Buffer | None = None,
     ) -> int:
         """Open a channel that goes on from the present; its number is returned.
 
         Args:
             kind: `trades`, `prints` (trades as bare objects), `bbo`, `book`, `conflated_bbo`,
-                `conflated_book`, `orders` are written here; `execution`, `positions` and `tape`
-                (numbered by trades) by whoever calls `push`.
+                `conflated_book`, `orders`, `candles`, `statistics` are written here; `execution`
+                and `positions` by whoever calls `push`.
             account: whose, or for `orders` whose orders are marked; 0 = nobody.
             head: beginning of every message, up to its number.
             window_max: messages that are remembered once sent.
+            interval_s: length of candles.
             untold: events that the replica has applied and that `on_events` is told next; with
                 any, what the channel is about is new with them.
         Raises:
@@ -400,11 +402,12 @@ class FeedBoard:
             Whether anything watched changed; reports (`feeds.Report`) and fills (`feeds.Fill`) of
             watched accounts; watched accounts whose positions may have changed without a fill.
         """
-    def push(self, number: int, data: str, *, place: int, seq: int | None = None) -> int:
-        """Add a message with this data: the next one, or one that skips to `seq` and names the
-        number before it. Its number is returned; one that does not grow is a ValueError."""
+    def push(self, number: int, data: str, *, place: int) -> int:
+        """Add the next message, with this data; its number is returned."""
+    def write_candles(self, replica: Replica) -> None:
+        """Write the candles that have grown since the last time."""
     def conflate(self, replica: Replica, number: int) -> None:
-        """Write what a conflated channel was touched by since the last time."""
+        """Write what touched a conflated channel, or statistics, since the last time."""
     def snapshot(self, replica: Replica, number: int) -> bytes:
         """JSON of what the channel shows as it is now; for the kinds that are written here."""
     def last(self, number: int) -> int:
@@ -425,5 +428,3 @@ class FeedBoard:
         """Whether everything after a place is remembered."""
     def events_since(self, numbers: list[int], place: int) -> bytes:
         """Messages of several channels after a place, as events in one order."""
-    def trades(self, replica: Replica, instrument: int) -> int:
-        """Trades of a watched instrument so far; 0 = of all instruments."""

@@ -443,6 +443,30 @@ impl History {
         })
     }
 
+    /// The newest trades of an instrument since a time, oldest first, at most so many; and since
+    /// when they are all: `i64::MIN` = there were no more than those that were asked for.
+    pub fn trades_since(
+        &self,
+        instrument: u32,
+        since_ns: i64,
+        most: u64,
+    ) -> (Vec<&TradeView>, i64) {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut newest = self.trades(instrument, 0, 0).take(most);
+        let mut found: Vec<&TradeView> = Vec::new();
+        let all_since_ns = loop {
+            match newest.next() {
+                Some(trade) if trade.time_ns < since_ns => break since_ns,
+                Some(trade) => found.push(trade),
+                None if found.len() == most => break i64::MIN,
+                // What happened in the same instant may be forgotten.
+                None => break found.last().map_or(i64::MAX, |oldest| oldest.time_ns + 1),
+            }
+        };
+        found.reverse();
+        (found, all_since_ns)
+    }
+
     /// Ids of the first order and the first trade that are remembered; 0 when none is forgotten.
     pub fn floor(&self) -> (u64, u64) {
         let order = self.orders.front().filter(|_| self.orders_gone > 0);

@@ -104,10 +104,10 @@ impl Json {
     }
 
     /// value / count steps, half-even to a few digits beyond the step's own places.
-    fn average(&mut self, value: i128, count: i64, mantissa: u32, exponent: u32) {
+    pub(crate) fn average(&mut self, value: i128, count: i128, mantissa: u32, exponent: u32) {
         let mut places = exponent + AVERAGE_EXTRA_DIGITS;
         let scaled = value * i128::from(mantissa) * 10i128.pow(AVERAGE_EXTRA_DIGITS);
-        let mut rounded = divide_half_even(scaled, i128::from(count));
+        let mut rounded = divide_half_even(scaled, count);
         while places > exponent && rounded % 10 == 0 {
             rounded /= 10;
             places -= 1;
@@ -297,7 +297,7 @@ impl Renderer<'_> {
         } else {
             json.raw("\"");
             let (mantissa, exponent) = (instrument.tick_mantissa, instrument.tick_exponent);
-            json.average(o.filled_value, o.filled, mantissa, exponent);
+            json.average(o.filled_value, i128::from(o.filled), mantissa, exponent);
             json.raw("\"");
         }
         json.raw(",\"status\":\"");

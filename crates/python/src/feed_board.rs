@@ -9,8 +9,12 @@ use pyo3::types::PyBytes;
 use tradepit_core::account::Position;
 use tradepit_core::feed::board::{Board, Fill, Kind, Opening, Report};
 use tradepit_core::feed::channel::{Channel, Message, as_events, as_frames};
+use tradepit_core::feed::tape::{Remembered, Statistics, Tick};
+use tradepit_core::history::TradeView;
 use tradepit_core::wire::EventHeader;
 use tradepit_core::wire::Wire;
+
+const NS: i64 = 1_000_000_000;
 
 /// place, account, kind, order id, sequence, event
 type ReportRow<'py> = (u64, u32, u8, u64, u64, Bound<'py, PyBytes>);
@@ -23,7 +27,7 @@ pub struct FeedBoard {
     board: Board,
 }
 
-fn kind_of(name: &str) -> PyResult<Kind> {
+fn kind_of(name: &str, interval_s: u32) -> PyResult<Kind> {
     Ok(match name {
         "trades" => Kind::Trades,
         "prints" => Kind::Prints,
@@ -34,7 +38,8 @@ fn kind_of(name: &str) -> PyResult<Kind> {
         "orders" => Kind::Orders,
         "execution" => Kind::Execution,
         "positions" => Kind::Positions,
-        "tape" => Kind::Tape,
+        "candles" if interval_s > 0 => Kind::Candles { length_ns: i64::from(interval_s) * NS },
+        "statistics" => Kind::Statistics,
         _ => return Err(PyValueError::new_err("no such kind of channel")),
     })
 }
@@ -48,6 +53,24 @@ fn report_row<'py>(py: Python<'py>, report: &Report) -> ReportRow<'py> {
 fn fill_row(Fill { place, account, position }: &Fill) -> FillRow {
     let Position { instrument, net, cost, realised, version, .. } = *position;
     (*place, *account, instrument, net, cost, realised, version)
+}
+
+/// What the history remembers of the trades that a channel is made of.
+fn remembered(replica: &Replica, kind: Kind, instrument: u32, untold: &[u8]) -> Remembered {
+    let now_ns = replica.engine.now;
+    let begin_ns = match kind {
+        Kind::Candles { length_ns } => now_ns - now_ns.rem_euclid(length_ns),
+        Kind::Statistics => Statistics::begin_ns(now_ns),
+        _ => i64::MAX,
+    };
+    if !untold.is_empty() || begin_ns == i64::MAX {
+        return Remembered { ticks: Vec::new(), since_ns: i64::MIN };
+    }
+    let counts = replica.counts.instrument(instrument);
+    let most = counts.trades - counts.trades_before;
+    let (trades, since_ns) = replica.history.trades_since(instrument, begin_ns, most);
+    let tick = |t: &&TradeView| Tick { time_ns: t.time_ns, price: t.price, quantity: t.quantity };
+    Remembered { ticks: trades.iter().map(tick).collect(), since_ns }
 }
 
 impl FeedBoard {
@@ -68,7 +91,9 @@ impl FeedBoard {
         Self::default()
     }
 
-    #[pyo3(signature = (replica, kind, *, instrument, account, head, window_max, untold = None))]
+    #[pyo3(signature = (
+        replica, kind, *, instrument, account, head, window_max, interval_s = 0, untold = None
+    ))]
     #[allow(clippy::too_many_arguments, reason = "they are named where it is called")]
     fn open(
         &mut self,
@@ -78,9 +103,10 @@ impl FeedBoard {
         account: u32,
         head: &str,
         window_max: usize,
+        interval_s: u32,
         untold: Option<PyBuffer<u8>>,
     ) -> PyResult<u32> {
-        let kind = kind_of(kind)?;
+        let kind = kind_of(kind, interval_s)?;
         if account != 0 && !replica.engine.ledger.exists(account) {
             return Err(PyValueError::new_err("no such account"));
         }
@@ -89,7 +115,8 @@ impl FeedBoard {
             Some(events) => unsafe { as_slice(events)? },
             None => &[],
         };
-        let opening = Opening { kind, instrument, account, head, window_max, untold };
+        let remembered = remembered(replica, kind, instrument, untold);
+        let opening = Opening { kind, instrument, account, head, window_max, remembered, untold };
         Ok(self.board.open(&replica.engine, &replica.counts, &opening))
     }
 
@@ -112,13 +139,10 @@ impl FeedBoard {
         Ok((found.is_change, reports, fills, found.moved))
     }
 
-    #[pyo3(signature = (number, data, *, place, seq = None))]
-    fn push(&mut self, number: u32, data: &str, place: u64, seq: Option<u64>) -> PyResult<u64> {
-        if seq.is_some_and(|seq| seq <= self.check(number).map_or(0, Channel::last)) {
-            return Err(PyValueError::new_err("numbers of a channel grow"));
-        }
+    #[pyo3(signature = (number, data, *, place))]
+    fn push(&mut self, number: u32, data: &str, place: u64) -> PyResult<u64> {
         self.check(number)?;
-        Ok(self.board.push(number, seq, place, data))
+        Ok(self.board.push(number, place, data))
     }
 
     fn conflate(&mut self, replica: &Replica, number: u32) -> PyResult<()> {
@@ -127,8 +151,9 @@ impl FeedBoard {
         Ok(())
     }
 
-    fn trades(&self, replica: &Replica, instrument: u32) -> u64 {
-        self.board.trades(&replica.engine, instrument)
+    /// Write the candles that have grown.
+    fn write_candles(&mut self, replica: &Replica) {
+        self.board.write_candles(&replica.engine);
     }
 
     fn snapshot<'py>(

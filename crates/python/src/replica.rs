@@ -28,7 +28,7 @@ type PositionRow = (u32, i64, i128, i128, u64, i64, i64, i64);
 #[pyclass(module = "tradepit._native")]
 pub struct Replica {
     pub(crate) engine: Engine,
-    history: History,
+    pub(crate) history: History,
     pub(crate) counts: Counts,
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import groupby
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from tradepit.engine.rows import InstrumentRow
 from tradepit.gateway import past
 from tradepit.gateway.administration import known_account
 from tradepit.gateway.gateway import Gateway, GatewayGiven
+from tradepit.gateway.intervals import DAY_SECONDS, interval_seconds
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import (
@@ -39,8 +39,6 @@ from tradepit.projections.candles import (
 from tradepit.projections.performance import Move, Performance, Point, measure
 from tradepit.projections.reads import Definition, Page, SqlHistory
 
-DAY_SECONDS: Final = 86_400
-UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": DAY_SECONDS}
 MINUTE_NS: Final = 60 * NS_PER_SECOND
 DAY_NS: Final = DAY_SECONDS * NS_PER_SECOND
 
@@ -58,7 +56,7 @@ async def list_candles(request: AnyRequest, gateway: GatewayGiven) -> Response[b
     if symbol is None:
         raise refused("invalid_parameter", "instrument is missing", field="instrument")
     instrument = gateway.desk.market.listing.find(symbol)
-    seconds = _interval(query.get("interval", "1m"))
+    seconds = interval_seconds(query.get("interval", "1m"))
     stored = stored_length(seconds)
     wanted = gateway.slice(request)
     begin, end = _time(request, "from", 0), _time(request, "to", NUMBER_MAX)
@@ -139,16 +137,6 @@ def _candle_text(definition: Definition, candle: Candle) -> str:
         f',"volume":"{quantity(candle.volume)}","trades":{candle.trades}'
         f',"vwap":{vwap}{carried}}}'
     )
-
-
-def _interval(text: str) -> int:
-    """Seconds of an interval such as `15m`, which must divide a day."""
-    match = re.fullmatch(r"([1-9]\d{0,4})([smhd])", text, re.ASCII)
-    seconds = int(match[1]) * UNITS[match[2]] if match else 0
-    if not 0 < seconds <= DAY_SECONDS or DAY_SECONDS % seconds:
-        detail = "interval must be 1s to 1d and divide a day, such as 1s, 5m, 1h"
-        raise refused("invalid_parameter", detail, field="interval")
-    return seconds
 
 
 def _time(request: AnyRequest, name: str, default: int) -> int:

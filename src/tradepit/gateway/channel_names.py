@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from tradepit.gateway.answers import json_text
+from tradepit.gateway.intervals import interval_seconds
 from tradepit.gateway.listing import Listing
 from tradepit.gateway.problems import refused
 
 CONFLATE_MS_MIN: Final = 10
 CONFLATE_MS_MAX: Final = 10_000
 
-PUBLIC: Final = ("trades", "bbo", "book", "orders")
+STATISTICS_MS: Final = 250
+"""They are told at most four times a second."""
+
+PUBLIC: Final = ("trades", "bbo", "book", "orders", "candles", "statistics")
 PRIVATE: Final = ("execution", "positions")
 CONFLATABLE: Final = ("bbo", "book")
 STAR: Final = "*"
@@ -26,6 +30,18 @@ class Name(NamedTuple):
     account: int = 0
     """Whose; of `orders`, whose orders are marked."""
     conflate_ms: int = 0
+    interval: str = ""
+    """Of candles, as it was written."""
+
+    @property
+    def interval_s(self) -> int:
+        """Seconds of a candle."""
+        return interval_seconds(self.interval) if self.interval else 0
+
+    @property
+    def timer_ms(self) -> int:
+        """Milliseconds between its messages; 0 = they come as things happen."""
+        return STATISTICS_MS if self.kind == "statistics" else self.conflate_ms
 
     @property
     def board_kind(self) -> str:
@@ -36,7 +52,7 @@ class Name(NamedTuple):
         """Whether a subscriber calls both by one name."""
         if self.kind in PRIVATE:
             return self == other
-        return self[:2] == other[:2]
+        return (*self[:2], self.interval) == (*other[:2], other.interval)
 
 
 class Pattern(NamedTuple):
@@ -45,16 +61,23 @@ class Pattern(NamedTuple):
     kind: str
     symbol: str = ""
     conflate_ms: int = 0
+    interval: str = ""
 
 
 def parse(channel: str, conflate_ms: int) -> Pattern:
     """Read the text of a channel; raises `Refused`."""
     if channel in PRIVATE:
         return Pattern(channel)
+    if channel == "statistics":
+        return Pattern(channel, STAR)
     kind, separator, symbol = channel.partition(":")
     if not separator or kind not in (*PUBLIC, "prints"):
         raise refused("invalid_field", f"there is no channel {channel!r}", field="channel")
-    return Pattern(kind, symbol, conflate_ms if kind in CONFLATABLE else 0)
+    if kind != "candles":
+        return Pattern(kind, symbol, conflate_ms if kind in CONFLATABLE else 0)
+    symbol, _, interval = symbol.rpartition(":")
+    interval_seconds(interval, code="invalid_field", field="channel")
+    return Pattern(kind, symbol, interval=interval)
 
 
 def check_conflation(conflate_ms: int | None) -> int:
@@ -81,6 +104,7 @@ def head_of(name: Name, listing: Listing, client_id: str) -> str:
     if name.kind in PRIVATE:
         return f'{{"channel":"{name.kind}","client_id":{json_text(client_id)},"seq":'
     symbol = listing.by_number[name.instrument].row.symbol
-    channel = json_text(f"{name.kind}:{symbol}")
+    interval = f":{name.interval}" if name.interval else ""
+    channel = json_text(f"{name.kind}:{symbol}{interval}")
     conflation = f'"conflate_ms":{name.conflate_ms},' if name.conflate_ms else ""
     return f'{{"channel":{channel},{conflation}"seq":'

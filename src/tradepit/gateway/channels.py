@@ -62,8 +62,8 @@ class Channels:
         self._board = FeedBoard()
         self._channels: dict[Name, Channel] = {}
         self._by_number: dict[int, Channel] = {}
-        self._conflated: dict[int, set[int]] = {}
-        """Numbers of conflated channels by their milliseconds."""
+        self._timed: dict[int, set[int]] = {}
+        """Numbers of the channels that are written by a timer, by its milliseconds."""
         self._timers: set[int] = set()
         """Milliseconds whose channels are going to be written."""
 
@@ -113,6 +113,8 @@ class Channels:
         channel = self._channels.get(name) or self._open(name, untold)
         channel.subscribers[subscriber] = None
         empty = _EMPTY.get(name.kind)
+        if name.kind == "statistics":
+            empty = self._snapshot(channel).decode()
         if empty is not None:
             text = f'{channel.head}{self._board.last(channel.number)},"snapshot":{empty}}}'
             subscriber.send(as_one(text.encode(), is_stream=subscriber.is_stream))
@@ -144,7 +146,7 @@ class Channels:
 
     def _join(self, subscriber: Subscriber, name: Name) -> Channel:
         channel = self._channels.get(name) or self._open(name)
-        if name.conflate_ms:
+        if name.timer_ms:
             self._board.conflate(self._replica, channel.number)
         self.flush()
         channel.subscribers[subscriber] = None
@@ -161,22 +163,23 @@ class Channels:
             account=name.account,
             head=head,
             window_max=self._window,
+            interval_s=name.interval_s,
             untold=untold,
         )
         channel = Channel(name, number, head)
         self._channels[name] = self._by_number[number] = channel
-        if name.conflate_ms:
-            self._conflated.setdefault(name.conflate_ms, set()).add(number)
+        if name.timer_ms:
+            self._timed.setdefault(name.timer_ms, set()).add(number)
         return channel
 
     def _close(self, channel: Channel) -> None:
         del self._channels[channel.name]
         del self._by_number[channel.number]
         self._board.close(channel.number)
-        numbers = self._conflated.get(channel.name.conflate_ms, set())
+        numbers = self._timed.get(channel.name.timer_ms, set())
         numbers.discard(channel.number)
         if not numbers:
-            self._conflated.pop(channel.name.conflate_ms, None)
+            self._timed.pop(channel.name.timer_ms, None)
 
     # From events to messages
 
@@ -200,6 +203,7 @@ class Channels:
         """Send everything that is pending: a channel's frames to each of its sockets, and to each
         stream the events of all its channels in one order."""
         board = self._board
+        board.write_candles(self._replica)
         streams: dict[Subscriber, list[int]] = {}
         pending = board.pending()
         counts = dict(pending)
@@ -238,14 +242,14 @@ class Channels:
             subscriber.send(as_one(text, is_stream=subscriber.is_stream))
 
     def _start_timers(self) -> None:
-        for conflate_ms in self._conflated.keys() - self._timers:
-            self._timers.add(conflate_ms)
+        for timer_ms in self._timed.keys() - self._timers:
+            self._timers.add(timer_ms)
             loop = asyncio.get_running_loop()
-            loop.call_later(conflate_ms * MILLI, self._conflate, conflate_ms)
+            loop.call_later(timer_ms * MILLI, self._on_timer, timer_ms)
 
-    def _conflate(self, conflate_ms: int) -> None:
-        self._timers.discard(conflate_ms)
-        for number in self._conflated.get(conflate_ms, ()):
+    def _on_timer(self, timer_ms: int) -> None:
+        self._timers.discard(timer_ms)
+        for number in self._timed.get(timer_ms, ()):
             self._board.conflate(self._replica, number)
         self.flush()
 
@@ -266,7 +270,7 @@ class Channels:
         if name.kind == "trades":
             return b'{"trades":[]}'
         last = self._board.last(channel.number)
-        if channel.snapshot is None or channel.snapshot[0] != last:
+        if name.kind == "statistics" or channel.snapshot is None or channel.snapshot[0] != last:
             # Many come back at once: they share one.
             found = self._board.snapshot(self._replica, channel.number)
             channel.snapshot = (last, found)
@@ -280,4 +284,5 @@ _EMPTY: Final = {
     "trades": '{"trades":[]}',
     "execution": '{"orders":[]}',
     "positions": '{"positions":[]}',
+    "candles": '{"candles":[]}',
 }

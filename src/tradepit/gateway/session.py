@@ -18,7 +18,13 @@ from tradepit.access.access import AccessDenied
 from tradepit.access.principals import Permission, Principal
 from tradepit.gateway.answers import json_text
 from tradepit.gateway.authentication import confine, denial, require
-from tradepit.gateway.channel_names import Name, Pattern, check_conflatable, check_conflation
+from tradepit.gateway.channel_names import (
+    Name,
+    Pattern,
+    check_conflatable,
+    check_conflation,
+    parse,
+)
 from tradepit.gateway.desk import result_json
 from tradepit.gateway.fields import check_key, visible
 from tradepit.gateway.messages import text_frame
@@ -316,16 +322,16 @@ class Session(WSListener):
 
     def _unsubscribe(self, channel: str, client_id: str | None) -> None:
         """End every form of a channel."""
-        for unwanted in self._sockets.names(self, channel, client_id):
+        for other in self._sockets.names(self, channel, client_id):
             for name in list(self.names):
-                if unwanted.is_same_channel(name):
+                if other.is_same_channel(name):
                     self._sockets.unsubscribe(self, name)
-        kind, _, symbol = channel.partition(":")
+        unwanted = parse(channel, 0)
         for pattern in list(self.patterns):
-            if pattern[:2] == (kind, symbol):
+            if pattern._replace(conflate_ms=0) == unwanted:
                 del self.patterns[pattern]
         for patterns in self.waiting.values():
-            patterns -= {pattern for pattern in patterns if pattern[:2] == (kind, symbol)}
+            patterns.discard(unwanted)
 
 
 def own_id(message: SocketMessage) -> bytes:

@@ -196,7 +196,7 @@ class Sockets:
         if pattern.symbol != STAR:
             found = [listing.find(pattern.symbol, "channel")]
         return [
-            Name(pattern.kind, instrument.number, account, pattern.conflate_ms)
+            Name(pattern.kind, instrument.number, account, pattern.conflate_ms, pattern.interval)
             for instrument in found
         ]
 

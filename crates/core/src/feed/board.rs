@@ -5,6 +5,7 @@ use crate::engine::{Engine, Instrument, side_index};
 use crate::feed::changes::{COMMAND_SPAN, Observer, OrderChange, Touch, walk};
 use crate::feed::channel::Channel;
 use crate::feed::counts::{Counts, InstrumentCounts};
+use crate::feed::tape::{Candle, Candles, Remembered, Statistics, Tick, write_candle};
 use crate::feed::texts::{self, Top};
 use crate::json::Json;
 use crate::wire::*;
@@ -32,12 +33,17 @@ pub enum Kind {
     Execution,
     /// As above, numbered by fills of an account.
     Positions,
-    /// As above, numbered by trades of an instrument, or of all (0).
-    Tape,
+    /// The running candle of this length. After `n` trades it is message `2n`; message `2n + 1`
+    /// says that it is over.
+    Candles {
+        length_ns: i64,
+    },
+    /// The last 24 hours, sent when asked for; numbered by trades.
+    Statistics,
 }
 
 /// A channel to be opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Opening<'a> {
     pub kind: Kind,
     pub instrument: u32,
@@ -45,6 +51,8 @@ pub struct Opening<'a> {
     /// Beginning of every message, up to its number.
     pub head: &'a str,
     pub window_max: usize,
+    /// For candles and statistics: what is remembered of the trades that they are made of.
+    pub remembered: Remembered,
     /// Events that are applied and still to be told; with any, instrument and account are new.
     pub untold: &'a [u8],
 }
@@ -87,9 +95,30 @@ struct Entry {
     touched: HashMap<(u8, i64), (u64, u64)>,
     /// The best that was sent last.
     top: Top,
+    candles: Option<Candles>,
+    statistics: Option<Statistics>,
 }
 
 impl Entry {
+    /// Tell a candle as it is after so many trades of its instrument.
+    fn push_candle(
+        &mut self,
+        engine: &Engine,
+        candle: &Candle,
+        trades: u64,
+        is_closed: bool,
+        place: u64,
+    ) {
+        let instrument = &engine.instruments[self.instrument as usize - 1];
+        let seq = 2 * trades + u64::from(is_closed);
+        let since_ns = self.candles.as_ref().map_or(i64::MIN, Candles::since_ns);
+        let channel = &mut self.channel;
+        let text = message(&channel.head, seq, Some(channel.last()), |json| {
+            write_candle(json, instrument, candle, is_closed, since_ns);
+        });
+        channel.push(seq, place, text);
+    }
+
     /// Tell the best when it is another one than was told last.
     fn push_top(&mut self, instrument: &Instrument, top: Top, seq: u64, place: u64) {
         if top == self.top {
@@ -118,8 +147,8 @@ struct Watch {
     books: Vec<u32>,
     conflated: Vec<u32>,
     orders: Vec<u32>,
-    /// Channels of other kinds.
-    others: Vec<u32>,
+    /// Candles and statistics.
+    tapes: Vec<u32>,
 }
 
 impl Watch {
@@ -131,14 +160,14 @@ impl Watch {
             Kind::Book => &mut self.books,
             Kind::ConflatedBook => &mut self.conflated,
             Kind::Orders => &mut self.orders,
-            _ => &mut self.others,
+            _ => &mut self.tapes,
         }
     }
 
     fn is_idle(&self) -> bool {
         let lists =
             [&self.trades, &self.prints, &self.bbo, &self.books, &self.conflated, &self.orders];
-        lists.iter().all(|list| list.is_empty()) && self.others.is_empty()
+        lists.iter().all(|list| list.is_empty()) && self.tapes.is_empty()
     }
 
     fn level(&self, side: u8, price: i64) -> (i128, u32) {
@@ -167,7 +196,7 @@ pub struct Board {
 impl Board {
     /// Open a channel that goes on from the present; its number is returned.
     pub fn open(&mut self, engine: &Engine, counts: &Counts, opening: &Opening<'_>) -> u32 {
-        let Opening { kind, instrument, account, untold, .. } = *opening;
+        let &Opening { kind, instrument, account, untold, .. } = opening;
         let later = Counts::of_events(untold);
         let number = self.entries.iter().position(Option::is_none).unwrap_or(self.entries.len());
         let first = untold.first_chunk::<RECORD_BYTES>();
@@ -180,8 +209,8 @@ impl Board {
             Kind::Trades | Kind::Prints => counted.trades,
             Kind::Bbo | Kind::ConflatedBbo | Kind::Book | Kind::ConflatedBook => counted.levels,
             Kind::Orders => counted.orders,
-            Kind::Tape if watched => counted.trades,
-            Kind::Tape => engine.trades,
+            Kind::Candles { .. } => 2 * counted.trades,
+            Kind::Statistics => counted.trades,
             Kind::Execution => counts.reports(account) - later.reports(account),
             Kind::Positions => self.positions_of(engine, account, !untold.is_empty()),
         };
@@ -191,7 +220,13 @@ impl Board {
         let place = sequence * COMMAND_SPAN - 1;
         let channel = Channel::new(opening.head, opening.window_max, last, place);
         let top = if untold.is_empty() { top_of(engine, instrument) } else { Top::default() };
-        let entry = Entry { kind, instrument, account, channel, touched: HashMap::new(), top };
+        let candles = |length_ns| Candles::new(length_ns, &opening.remembered, engine.now);
+        let candles =
+            if let Kind::Candles { length_ns } = kind { Some(candles(length_ns)) } else { None };
+        let is_statistics = kind == Kind::Statistics;
+        let statistics = is_statistics.then(|| Statistics::new(&opening.remembered));
+        let touched = HashMap::new();
+        let entry = Entry { kind, instrument, account, channel, touched, top, candles, statistics };
         if number == self.entries.len() {
             self.entries.push(None);
         }
@@ -295,18 +330,11 @@ impl Board {
         pending.map(|(number, count)| (number as u32, count)).collect()
     }
 
-    /// Trades of a watched instrument so far; 0 = of all.
-    pub fn trades(&self, engine: &Engine, instrument: u32) -> u64 {
-        let watch = self.watches.get(instrument as usize).and_then(Option::as_ref);
-        watch.map_or(engine.trades, |watch| watch.counts.trades)
-    }
-
-    /// Add a message that is written elsewhere: the next one, or one that skips to a number.
-    pub fn push(&mut self, number: u32, skip_to: Option<u64>, place: u64, data: &str) -> u64 {
+    /// Add a message that is written elsewhere; its number is returned.
+    pub fn push(&mut self, number: u32, place: u64, data: &str) -> u64 {
         let channel = &mut self.entry_mut(number).channel;
-        let seq = skip_to.unwrap_or(channel.last() + 1);
-        let previous = skip_to.is_some().then(|| channel.last());
-        let text = message(&channel.head, seq, previous, |json| json.raw(data));
+        let seq = channel.last() + 1;
+        let text = message(&channel.head, seq, None, |json| json.raw(data));
         channel.push(seq, place, text);
         seq
     }
@@ -326,7 +354,38 @@ impl Board {
             self.positions_of(engine, account, false);
         }
         self.write_tops(engine);
+        found.is_change |= self.close_candles(engine);
         found
+    }
+
+    /// Tell which candles market time has ended.
+    fn close_candles(&mut self, engine: &Engine) -> bool {
+        let mut is_change = false;
+        for watch in self.watches.iter().flatten() {
+            for &number in &watch.tapes {
+                let entry = self.entries[number as usize].as_mut().expect("it is open");
+                let Some(candles) = &mut entry.candles else { continue };
+                if let Some(candle) = candles.close(engine.now) {
+                    let place = (engine.sequence + 1) * COMMAND_SPAN - 1;
+                    entry.push_candle(engine, &candle, watch.counts.trades, true, place);
+                    is_change = true;
+                }
+            }
+        }
+        is_change
+    }
+
+    /// Write the candles that have grown.
+    pub fn write_candles(&mut self, engine: &Engine) {
+        for watch in self.watches.iter().flatten() {
+            for &number in &watch.tapes {
+                let entry = self.entries[number as usize].as_mut().expect("it is open");
+                let grown = entry.candles.as_mut().and_then(Candles::grown);
+                if let Some((candle, place)) = grown {
+                    entry.push_candle(engine, &candle, watch.counts.trades, false, place);
+                }
+            }
+        }
     }
 
     fn write_tops(&mut self, engine: &Engine) {
@@ -356,6 +415,15 @@ impl Board {
         touched.sort_unstable_by_key(|&(_, (seq, _))| seq);
         let Some(watch) = &self.watches[entry.instrument as usize] else { return };
         let instrument = &engine.instruments[entry.instrument as usize - 1];
+        if let Some(statistics) = &mut entry.statistics
+            && let Some(place) = statistics.grown()
+        {
+            let (seq, channel) = (watch.counts.trades, &mut entry.channel);
+            let text = message(&channel.head, seq, Some(channel.last()), |json| {
+                statistics.write(json, engine, instrument);
+            });
+            channel.push(seq, place, text);
+        }
         for ((side, price), (seq, place)) in touched {
             if entry.kind == Kind::ConflatedBbo {
                 entry.push_top(instrument, top_of(engine, instrument.number), seq, place);
@@ -372,7 +440,8 @@ impl Board {
 
     /// What a channel begins with, for the kinds that are written here: the state of the present.
     pub fn snapshot(&self, engine: &Engine, number: u32) -> Vec<u8> {
-        let Entry { kind, instrument, account, .. } = *self.entry(number);
+        let &Entry { kind, instrument, account, ref candles, ref statistics, .. } =
+            self.entry(number);
         let mut json = Json::with_capacity(256);
         let definition = engine.instruments.get((instrument as usize).wrapping_sub(1));
         match (kind, definition) {
@@ -381,6 +450,18 @@ impl Board {
             }
             (Kind::Orders, Some(of)) => {
                 texts::queues(&mut json, engine, of, account, ORDERS_MAX);
+            }
+            (Kind::Candles { .. }, Some(of)) => {
+                json.raw("{\"candles\":[");
+                let candles = candles.as_ref().expect("it is one of candles");
+                if let (Some(candle), is_closed) = candles.running() {
+                    write_candle(&mut json, of, &candle, is_closed, candles.since_ns());
+                }
+                json.raw("]}");
+            }
+            (Kind::Statistics, Some(of)) => {
+                let statistics = statistics.as_ref().expect("it is one of statistics");
+                statistics.write(&mut json, engine, of);
             }
             (Kind::Bbo | Kind::ConflatedBbo, Some(of)) => {
                 texts::top(&mut json, of, top_of(engine, instrument))
@@ -441,6 +522,23 @@ impl Writer<'_> {
         let watch = self.board.watches.get_mut(instrument as usize)?.as_deref_mut();
         self.found.is_change |= watch.is_some();
         watch
+    }
+
+    /// Let a trade, the instrument's `seq`th, count in candles and statistics.
+    fn count(&mut self, place: u64, seq: u64, trade: &Trade) {
+        let (engine, time_ns) = (self.engine, self.time_ns);
+        let Some(watch) = self.watch(trade.instrument) else { return };
+        let tick = Tick { time_ns, price: trade.price, quantity: trade.quantity };
+        for number in watch.tapes.clone() {
+            let entry = self.board.entry_mut(number);
+            let ended = entry.candles.as_mut().and_then(|candles| candles.add(tick, place));
+            if let Some(candle) = ended {
+                entry.push_candle(engine, &candle, seq - 1, true, place);
+            }
+            if let Some(statistics) = &mut entry.statistics {
+                statistics.add(tick, place);
+            }
+        }
     }
 
     fn fill(&mut self, place: u64, account: u32, trade: &Trade, lots: i64) {
@@ -535,6 +633,21 @@ impl Observer for Writer<'_> {
                 texts::trade(json, instrument, trade, time_ns);
             });
             channel.push(seq, place, text);
+        }
+        self.count(place, seq, trade);
+    }
+
+    fn defined(&mut self, instrument: u32) {
+        let Some(watch) = self.watch(instrument) else { return };
+        watch.counts.trades_before = watch.counts.trades;
+        let nothing = Remembered { ticks: Vec::new(), since_ns: i64::MIN };
+        for number in watch.tapes.clone() {
+            let entry = self.board.entry_mut(number);
+            if let Kind::Candles { length_ns } = entry.kind {
+                entry.candles = Some(Candles::new(length_ns, &nothing, 0));
+            } else {
+                entry.statistics = Some(Statistics::new(&nothing));
+            }
         }
     }
 

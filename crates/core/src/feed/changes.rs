@@ -62,6 +62,8 @@ pub trait Observer {
     fn run_ended(&mut self) {}
     fn trade(&mut self, place: u64, trade: &Trade);
     fn opened(&mut self, _account: u32) {}
+    /// An instrument is new, or has new tick and lot sizes; it is empty.
+    fn defined(&mut self, _instrument: u32) {}
     /// Something that an order's owner is told. A refused command may name an account that does
     /// not exist.
     fn report(&mut self, place: u64, account: u32, order_id: u64, event: &[u8; RECORD_BYTES]);
@@ -120,6 +122,7 @@ impl Walk {
                 let order_id = CommandRejected::from_bytes(record).order_id;
                 observer.report(self.place(), header.account, order_id, record);
             }
+            Some(EventKind::InstrumentDefined) => observer.defined(header.instrument),
             Some(EventKind::AccountOpened) => observer.opened(header.account),
             Some(EventKind::FundsMoved) => observer.funds(header.account),
             _ => {}

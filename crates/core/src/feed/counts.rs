@@ -14,6 +14,8 @@ pub struct InstrumentCounts {
     pub trades: u64,
     pub orders: u64,
     pub levels: u64,
+    /// Trades before it was defined as it is now: their ticks and lots may have been others.
+    pub trades_before: u64,
 }
 
 impl InstrumentCounts {
@@ -23,6 +25,7 @@ impl InstrumentCounts {
             trades: self.trades - later.trades,
             orders: self.orders - later.orders,
             levels: self.levels - later.levels,
+            trades_before: self.trades_before,
         }
     }
 }
@@ -77,6 +80,7 @@ impl Counts {
             sink.u64(counts.trades);
             sink.u64(counts.orders);
             sink.u64(counts.levels);
+            sink.u64(counts.trades_before);
         }
         sink.u64(self.reports.len() as u64);
         for &count in &self.reports {
@@ -86,9 +90,13 @@ impl Counts {
 
     pub fn read(source: &mut Source<'_>) -> Read<Self> {
         let mut counts = Self::default();
-        for _ in 0..source.count(24)? {
-            let (trades, orders, levels) = (source.u64()?, source.u64()?, source.u64()?);
-            counts.instruments.push(InstrumentCounts { trades, orders, levels });
+        for _ in 0..source.count(32)? {
+            counts.instruments.push(InstrumentCounts {
+                trades: source.u64()?,
+                orders: source.u64()?,
+                levels: source.u64()?,
+                trades_before: source.u64()?,
+            });
         }
         for _ in 0..source.count(8)? {
             counts.reports.push(source.u64()?);
@@ -111,6 +119,11 @@ impl Observer for Counts {
     #[inline(always)]
     fn trade(&mut self, _place: u64, trade: &Trade) {
         entry(&mut self.instruments, trade.instrument).trades += 1;
+    }
+
+    fn defined(&mut self, instrument: u32) {
+        let counts = entry(&mut self.instruments, instrument);
+        counts.trades_before = counts.trades;
     }
 
     fn opened(&mut self, account: u32) {
