@@ -11,7 +11,7 @@ import pytest
 from tests.contract.served_market import MARKET, ServedMarket
 
 from tradepit.client import AsyncClient, Client, Message, NodeUnreachable, Rejected, RetryPolicy
-from tradepit.client.following import ExecutionReport, LevelChange, OpenOrders
+from tradepit.client.channel_data import ExecutionReport, LevelChange, OpenOrders
 from tradepit.client.models import OrderBook, Trade
 from tradepit.gateway.config import GatewayConfig
 from tradepit.node.opening import NodeOptions
@@ -204,3 +204,33 @@ def _read(stream: object) -> Message:
     message = stream.read(timeout_s=SECONDS)  # type: ignore[attr-defined]
     assert message is not None
     return message
+
+
+def test_every_kind_of_channel_is_read_into_its_shape(client: Client) -> None:
+    bid(client, 100, "5")
+    kinds = (f"orders:{SYMBOL}", f"candles:{SYMBOL}:1m", f"statistics:{SYMBOL}", "positions")
+    with client.stream(*kinds, client_id="alice") as stream:
+        begun = {message.channel: message.data for message in (_read(stream) for _ in kinds)}
+        (order,) = begun[f"orders:{SYMBOL}"].bids
+        assert (order.own, order.quantity) == (True, 5)
+        sell(client)
+        changed = {message.channel: message.data for message in (_read(stream) for _ in kinds)}
+    assert set(changed) == set(kinds)
+    trade = changed[f"orders:{SYMBOL}"]
+    assert (trade.action, trade.quantity, trade.traded_quantity) == ("trade", 4, 1)
+    assert changed[f"candles:{SYMBOL}:1m"].trades == 1
+    assert changed[f"statistics:{SYMBOL}"].last == 100
+    assert changed["positions"].version == 1
+
+
+def test_a_conflated_book_is_followed(node: Restartable, client: Client) -> None:
+    book = BookReader()
+    with client.stream(f"book:{SYMBOL}", conflate_ms=20) as stream:
+        book.take(_read(stream))
+        for step in range(30):
+            bid(client, 100 + step % 3)
+            if step == 15:
+                node.drop_connections()
+        while not book.is_equal(client.order_book(SYMBOL, depth=100)):
+            book.take(_read(stream))
+        assert book.gaps == 0

@@ -311,9 +311,11 @@ class AsyncClient:
 
     # Streams.
 
-    def stream(self, *channels: str, client_id: str | None = None) -> AsyncStream:
-        """Follow channels: `trades:SYM`, `bbo:SYM`, `book:SYM` (`*` for every instrument), and
-        `execution` of an account.
+    def stream(
+        self, *channels: str, client_id: str | None = None, conflate_ms: int | None = None
+    ) -> AsyncStream:
+        """Follow channels: `trades:SYM`, `bbo:SYM`, `book:SYM`, `orders:SYM`, `candles:SYM:1m`,
+        `statistics:SYM` (`*` for every instrument), `execution` and `positions` of an account.
 
         Use it with `async with`, and iterate over its messages. See `AsyncStream`.
         """
@@ -321,6 +323,7 @@ class AsyncClient:
             self._url,
             channels,
             client_id=client_id,
+            conflate_ms=conflate_ms,
             reconnects=self._reconnects,
             credentials=self._credentials,
         )

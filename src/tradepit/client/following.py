@@ -10,65 +10,19 @@ snapshot, which is passed on with `is_gap`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from tradepit.client.channel_data import SHAPES
 from tradepit.client.errors import UnreadableAnswer, api_error
-from tradepit.client.models import Fill, Level, Order, Problem, Side, Top, Trade
+from tradepit.client.models import Problem
 
 STAR: Final = ":*"
 
-
-class BookSnapshot(Struct, frozen=True):
-    """All levels of a book, best first."""
-
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
-
-
-class LevelChange(Struct, frozen=True):
-    """A price level as it is now; a quantity of 0 means it is gone."""
-
-    side: Side
-    price: Decimal
-    quantity: Decimal
-    orders: int
-
-
-class Trades(Struct, frozen=True):
-    """Where a channel of trades begins: nothing yet."""
-
-    trades: tuple[Trade, ...] = ()
-
-
-class OpenOrders(Struct, frozen=True):
-    """The open orders of an account."""
-
-    orders: tuple[Order, ...]
-
-
-class ExecutionReport(Struct, frozen=True):
-    """What happened to an order, and how it stood after the command."""
-
-    report: str
-    """`accepted`, `replaced`, `fill`, `cancelled`, `expired`, `reduced` or `rejected`."""
-    sequence: int
-    order: Order | None = None
-    fill: Fill | None = None
-    order_id: str | None = None
-    reject_reason: str | None = None
-
-
-SHAPES: Final[dict[str, tuple[Any, Any]]] = {
-    "book": (BookSnapshot, LevelChange),
-    "bbo": (Top, Top),
-    "trades": (Trades, Trade),
-    "execution": (OpenOrders, ExecutionReport),
-}
-"""Snapshot and update of each kind of channel; others stay as they are in JSON."""
+OF_AN_ACCOUNT: Final = ("execution", "positions", "orders")
+CONFLATABLE: Final = ("book", "bbo")
 
 
 class Message(NamedTuple):
@@ -107,9 +61,12 @@ _encode = msgspec.json.encode
 class Follower:
     """Where a reader stands in each of its channels."""
 
-    def __init__(self, channels: Sequence[str], client_id: str | None) -> None:
+    def __init__(
+        self, channels: Sequence[str], client_id: str | None, conflate_ms: int | None = None
+    ) -> None:
         self._channels = channels
         self._client_id = client_id
+        self._conflate_ms = conflate_ms
         self._places: dict[str, int] = {}
         self._awaited: set[str] = set()
         """Channels asked to go on from their place and not answered yet: what does not follow is
@@ -130,13 +87,15 @@ class Follower:
         self._unanswered = set(self._channels)
         requests = []
         for channel in self._channels:
-            if channel.endswith(STAR):
-                kind = channel[: -len(STAR)] + ":"
-                self._starred.update(name for name in self._places if name.startswith(kind))
+            if self._is_starred(channel):
+                self._starred.update(name for name in self._places if _covers(channel, name))
                 requests.append(self._request(channel, None))
             else:
                 requests.append(self._go_on(channel))
         return requests
+
+    def _is_starred(self, channel: str) -> bool:
+        return channel == "statistics" or STAR in channel
 
     def _go_on(self, channel: str) -> bytes:
         place = self._places.get(channel)
@@ -146,8 +105,11 @@ class Follower:
 
     def _request(self, channel: str, place: int | None) -> bytes:
         request: dict[str, Any] = {"id": channel, "op": "subscribe", "channel": channel}
-        if channel == "execution":
+        kind = channel.partition(":")[0]
+        if kind in OF_AN_ACCOUNT and self._client_id is not None:
             request["client_id"] = self._client_id
+        if kind in CONFLATABLE and self._conflate_ms is not None:
+            request["conflate_ms"] = self._conflate_ms
         if place is not None:
             request["from"] = place
         return _encode(request)
@@ -182,7 +144,8 @@ class Follower:
         self._awaited.discard(channel)
         self._places[channel] = wire.seq
         data = _data(channel, wire.snapshot, 0)
-        return Message(channel, wire.seq, data, True, place is not None), None
+        is_gap = place is not None and place != wire.seq
+        return Message(channel, wire.seq, data, True, is_gap), None
 
     def _update(self, wire: _Wire) -> tuple[Message | None, bytes | None]:
         channel, place = wire.channel, self._places.get(wire.channel)
@@ -202,6 +165,12 @@ class Follower:
         if wire.seq == self._places.get(channel):
             return None, None
         return None, self._request(channel, None)
+
+
+def _covers(pattern: str, channel: str) -> bool:
+    """Whether a channel is one of those that a `*` stands for."""
+    before, _, after = pattern.partition(STAR)
+    return channel.startswith(before + ":") and channel.endswith(after)
 
 
 def _data(channel: str, raw: Raw | UnsetType, which: int) -> Any:

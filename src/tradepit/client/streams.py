@@ -51,19 +51,21 @@ class AsyncStream:
         channels: Sequence[str],
         *,
         client_id: str | None = None,
+        conflate_ms: int | None = None,
         reconnects: RetryPolicy = RECONNECTS,
         credentials: Credentials | None = None,
     ) -> None:
         """
         Args:
             url: of the node, as a client's.
-            client_id: whose `execution` channel.
+            client_id: whose `execution` and `positions`; whose orders `orders` marks.
+            conflate_ms: of `book` and `bbo`: least time between messages about one level.
         """
         if not channels:
             raise ValueError("a stream follows at least one channel")
         self._url = "ws" + url.removeprefix("http").rstrip("/") + "/ws"
         self._credentials = credentials
-        self._follower = Follower(channels, client_id)
+        self._follower = Follower(channels, client_id, conflate_ms)
         self._policy = reconnects
         self._pauses: Iterator[float] = reconnects.pauses()
         self._connection: _Connection | None = None

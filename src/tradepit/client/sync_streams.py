@@ -23,11 +23,17 @@ class Stream:
         channels: Sequence[str],
         *,
         client_id: str | None = None,
+        conflate_ms: int | None = None,
         reconnects: RetryPolicy = RECONNECTS,
         credentials: Credentials | None = None,
     ) -> None:
         self._stream = AsyncStream(
-            url, channels, client_id=client_id, reconnects=reconnects, credentials=credentials
+            url,
+            channels,
+            client_id=client_id,
+            conflate_ms=conflate_ms,
+            reconnects=reconnects,
+            credentials=credentials,
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)

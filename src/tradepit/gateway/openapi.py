@@ -235,16 +235,18 @@ SOCKETS: Final = {
     'Orders: `{"id": any, "op": "place" | "cancel" | "replace" | "mass_cancel", …}` is answered '
     '`{"id", "op", "status", "order" | "result" | "problem"}`; `key` names the idempotency key.\n\n'
     'Channels: `{"op": "subscribe", "channel": "book:BTC-USD", "from": seq?}` is answered by a '
-    "snapshot and then changes; `trades:SYM`, `bbo:SYM`, `book:SYM` (SYM may be `*`), `execution` "
-    "with `client_id`. Every change names the `previous_seq` that it follows. `seq` is a journal "
-    "sequence times 1,000,000 plus the event's place among those of its command. A consumer "
-    "that falls behind is closed with code 4008.",
+    "snapshot and then changes; `trades:SYM`, `bbo:SYM`, `book:SYM`, `orders:SYM`, "
+    "`candles:SYM:1m`, `statistics:SYM` (SYM may be `*`), `execution` and `positions` (with "
+    "`client_id` in open mode). `seq` counts the messages of a channel by one; where numbers may "
+    "be skipped (`bbo`, `candles`, `statistics`, conflated books) a message names the "
+    '`previous_seq`. `"conflate_ms": 10` to `10000` sends each level of `book` and `bbo` at most '
+    "that often. A consumer that falls behind is closed with code 4008.",
     f"{API}/stream": "Channels as Server-Sent Events: `?channels=book:BTC-USD,trades:*`, for "
-    "`execution` also `client_id`. Each event's data is what a socket's message would be; events "
-    "of several channels come in one order. An event's id is `journal_sequence.index`: with "
-    "`Last-Event-ID` (or `last_event_id=`) all channels go on after it, or give a snapshot with "
-    "the code `snapshot_required` when too much was missed. A reader that falls behind is sent "
-    "the event `error` with the code `slow_consumer` and closed.",
+    "channels of an account also `client_id`; `conflate_ms=` for books. Each event's data is what "
+    "a socket's message would be; events of several channels come in one order. An event's id is "
+    "`journal_sequence.index`: with `Last-Event-ID` (or `last_event_id=`) all channels go on "
+    "after it, or give a snapshot with the code `snapshot_required` when too much was missed. "
+    "A reader that falls behind is sent the event `error` with the code `slow_consumer` and closed.",
     f"{API}/replays/{{replay_id}}/stream": "A replay as Server-Sent Events. The first message is a "
     "snapshot of the books (`?snapshot=orders`: with every order), then each message of the "
     "recording with its effect, and notes: `state`, and `jump` with the books where the replay "

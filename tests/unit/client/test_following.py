@@ -9,14 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from tradepit.client.channel_data import BookSnapshot, ExecutionReport, LevelChange
 from tradepit.client.errors import Rejected, UnreadableAnswer
-from tradepit.client.following import (
-    BookSnapshot,
-    ExecutionReport,
-    Follower,
-    LevelChange,
-    Message,
-)
+from tradepit.client.following import Follower, Message
 from tradepit.client.models import Top
 
 BOOK = "book:BTC-USD"
@@ -137,8 +132,49 @@ def test_an_execution_channel_names_its_account() -> None:
     assert message.data == ExecutionReport("rejected", 7, reject_reason="max_value")
 
 
+def counted(seq: int) -> bytes:
+    data = {"side": "buy", "price": "1.5", "quantity": "2", "orders": 1}
+    return wire(seq=seq, data=data)
+
+
+def test_messages_without_a_number_before_are_counted_by_one() -> None:
+    follower, messages, asked = follow(snapshot(10), counted(11), counted(12))
+    assert [message.seq for message in messages] == [10, 11, 12]
+    assert asked == []
+    message, request = follower.take(counted(14))
+    assert message is None
+    assert request is not None
+    assert msgspec.json.decode(request)["from"] == 12
+
+
+def test_what_is_told_anew_at_the_same_number_is_no_gap() -> None:
+    begun = wire("positions", seq=4, snapshot={"positions": []})
+    _, messages, _ = follow(begun, begun, channel="positions")
+    assert [(message.is_snapshot, message.is_gap) for message in messages] == [(True, False)] * 2
+
+
+def test_requests_say_whose_channel_and_how_much_is_conflated() -> None:
+    follower = Follower(["book:X", "trades:X", "orders:X", "positions"], "alice", 100)
+    told = {request.pop("channel"): request for request in requests(follower.begin())}
+    assert {channel: set(request) - {"id", "op"} for channel, request in told.items()} == {
+        "book:X": {"conflate_ms"},
+        "trades:X": set(),
+        "orders:X": {"client_id"},
+        "positions": {"client_id"},
+    }
+
+
+def test_every_candle_channel_of_a_star_goes_on() -> None:
+    begun = wire("candles:X:1m", seq=3, snapshot={"candles": []})
+    follower, messages, _ = follow(begun, channel="candles:*:1m")
+    assert len(messages) == 1
+    (request,) = requests(follower.begin())
+    assert "from" not in request
+    assert follower.take(begun) == (None, None), "nothing was missed"
+
+
 def test_a_kind_that_is_not_known_stays_as_it_is() -> None:
-    _, messages, _ = follow(wire("candles:X:1s", seq=1, snapshot={"a": [1]}), channel="candles:X")
+    _, messages, _ = follow(wire("weather:X", seq=1, snapshot={"a": [1]}), channel="weather:X")
     assert messages[0].data == {"a": [1]}
 
 
@@ -205,7 +241,7 @@ def test_every_message_comes_once_or_a_gap_is_told(seed: int) -> None:
             if request:
                 node.ask(request)
             if message and message.is_snapshot:
-                assert message.is_gap == (place is not None)
+                assert message.is_gap == (place not in (None, message.seq))
             elif message:
                 assert history[message.seq] == place, f"seed {seed}"
             place = message.seq if message else place

@@ -199,7 +199,7 @@ impl Statistics {
         let (tick, exponent) = (instrument.tick_mantissa, instrument.tick_exponent);
         let last = (instrument.last_price != 0).then_some(instrument.last_price);
         let first = minutes().next().map(|minute| minute.open);
-        let newest = minutes().last().map(|minute| minute.close);
+        let newest = minutes().next_back().map(|minute| minute.close);
         let change = first.zip(newest).map(|(first, newest)| newest - first);
         json.raw("{\"instrument\":");
         json.string(&instrument.symbol);
