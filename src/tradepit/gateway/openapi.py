@@ -246,7 +246,7 @@ SOCKETS: Final = {
     "a socket's message would be; events of several channels come in one order. An event's id is "
     "`journal_sequence.index`: with `Last-Event-ID` (or `last_event_id=`) all channels go on "
     "after it, or give a snapshot with the code `snapshot_required` when too much was missed. "
-    "A reader that falls behind is sent the event `error` with the code `slow_consumer` and closed.",
+    "A reader that falls behind is sent the event `error`, code `slow_consumer`, and closed.",
     f"{API}/replays/{{replay_id}}/stream": "A replay as Server-Sent Events. The first message is a "
     "snapshot of the books (`?snapshot=orders`: with every order), then each message of the "
     "recording with its effect, and notes: `state`, and `jump` with the books where the replay "
