@@ -112,6 +112,8 @@ def test_a_socket_speaks_for_its_account_alone(
         {"op": "replace", "order_id": theirs, "client_id": "bob", "price": "1"},
         {"op": "mass_cancel", "client_id": "bob"},
         {"op": "subscribe", "channel": "execution", "client_id": "bob"},
+        {"op": "subscribe", "channel": "positions", "client_id": "bob"},
+        {"op": "subscribe", "channel": "orders:BTC-USD", "client_id": "bob"},
     ):
         answer = wire.ask(message)
         assert (answer["status"], answer["problem"]["code"]) == (403, "forbidden"), message
@@ -141,6 +143,27 @@ def test_a_reading_socket_subscribes_and_places_nothing(
         message = wire.receive()
         if message.get("data", {}).get("order", {}).get("id") == placed["id"]:
             break
+
+
+def test_a_keys_own_orders_and_positions_are_known_without_a_name(
+    market: KeyedMarket, sockets: list[WireSocket]
+) -> None:
+    wire = signed(market, market.reader_pair)
+    sockets.append(wire)
+    wire.send({"op": "subscribe", "channel": "positions"})
+    assert wire.receive()["client_id"] == "alice"
+    wire.send({"op": "subscribe", "channel": "orders:BTC-USD"})
+    assert "snapshot" in wire.receive()
+    placed = [
+        client.send("POST", "/api/v1/orders", order(price="60001")).json()["id"]
+        for client in (market.alice, market.bob)
+    ]
+    owned = {}
+    while len(owned) < len(placed):
+        data = wire.receive()["data"]
+        if data["order_id"] in placed:
+            owned[data["order_id"]] = data.get("own", False)
+    assert owned == {placed[0]: True, placed[1]: False}
 
 
 def closing_of(wire: WireSocket) -> Closed:

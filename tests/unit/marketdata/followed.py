@@ -32,7 +32,12 @@ class Followed:
     """One channel of one instrument, read after every frame."""
 
     def __init__(
-        self, market: MarketOfFrames, board: FeedBoard, kind: str, account: int = 0
+        self,
+        market: MarketOfFrames,
+        board: FeedBoard,
+        kind: str,
+        account: int = 0,
+        interval_s: int = 0,
     ) -> None:
         self.market = market
         self.board = board
@@ -43,6 +48,7 @@ class Followed:
             account=account,
             head='{"seq":',
             window_max=10_000,
+            interval_s=interval_s,
         )
         self.first = board.last(self.number)
         self.messages: list[dict[str, Any]] = []

@@ -129,6 +129,7 @@ impl Walk {
         }
     }
 
+    #[inline(always)]
     fn accepted(&mut self, record: &[u8; RECORD_BYTES], observer: &mut impl Observer) {
         let e = OrderAccepted::from_bytes(record);
         observer.report(self.place(), e.account, e.order_id, record);
@@ -146,6 +147,7 @@ impl Walk {
         }
     }
 
+    #[inline]
     fn replaced(&mut self, record: &[u8; RECORD_BYTES], observer: &mut impl Observer) {
         let e = OrderReplaced::from_bytes(record);
         observer.report(self.place(), e.account, e.order_id, record);
@@ -174,7 +176,7 @@ impl Walk {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn traded(&mut self, record: &[u8; RECORD_BYTES], observer: &mut impl Observer) {
         let e = Trade::from_bytes(record);
         observer.trade(self.place(), &e);
@@ -193,6 +195,7 @@ impl Walk {
         observer.report(self.place(), e.maker_account, e.maker_order_id, record);
     }
 
+    #[inline(always)]
     fn cancelled(&mut self, record: &[u8; RECORD_BYTES], observer: &mut impl Observer) {
         let e = OrderCancelled::from_bytes(record);
         if e.order_id != self.taker {
@@ -214,6 +217,7 @@ impl Walk {
         observer.report(self.place(), e.account, e.order_id, record);
     }
 
+    #[inline]
     fn reduced(&mut self, record: &[u8; RECORD_BYTES], observer: &mut impl Observer) {
         let e = OrderReduced::from_bytes(record);
         if e.order_id != self.taker {
@@ -231,7 +235,7 @@ impl Walk {
         observer.report(self.place(), e.account, e.order_id, record);
     }
 
-    #[inline]
+    #[inline(always)]
     fn changed(&mut self, change: &OrderChange, observer: &mut impl Observer) {
         observer.order(self.place(), change);
         let OrderChange { price, leaves, .. } = *change;
@@ -248,7 +252,7 @@ impl Walk {
         self.touched(change, price, lots, orders, observer);
     }
 
-    #[inline]
+    #[inline(always)]
     fn touched(
         &mut self,
         change: &OrderChange,
