@@ -15,6 +15,7 @@ from bench import (
     books,
     engine,
     fan_out,
+    feed_latency,
     growth,
     latency,
     machine,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[int], Report]] = {
     "recordings": recordings.run,
     "replay-seek": replay_seek.run,
     "fan-out": fan_out.run,
+    "feed-latency": feed_latency.run,
 }
 ROUNDS = 5
 # Columns when the output is no terminal.

@@ -67,6 +67,8 @@ class Load(NamedTuple):
     """Of one batch."""
     seconds: float = 5.0
     warm_up: float = 1.0
+    rate: float = 0.0
+    """Requests a second of all connections together; 0 = as many as are answered."""
 
 
 class LoadFailed(Exception):

@@ -54,6 +54,9 @@ class Got(msgspec.Struct, frozen=True):
     ended: int
     """Cut by the server."""
     messages: int
+    messages_min: int
+    messages_max: int
+    """Of one reader; the same when they began together and were drained."""
     measured: int
     per_second: float
     slowest_per_second: float

@@ -15,6 +15,8 @@ const READ_BYTES: usize = 1 << 20;
 /// How long answers are waited for when nothing is sent any more.
 const GRACE: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(50);
+/// Between two looks at the clock where requests are sent by it.
+const PACE: Duration = Duration::from_millis(1);
 
 struct Load {
     wire: Wire,
@@ -25,6 +27,9 @@ struct Load {
     requests: Vec<u8>,
     /// Requests not to be exceeded.
     requests_max: u64,
+    /// Requests a second; 0 = as many as are answered.
+    rate: f64,
+    started_at: Instant,
     measured_from: Instant,
     ends_at: Instant,
 }
@@ -48,6 +53,8 @@ pub fn run(options: &Options) -> io::Result<Report> {
         buffer: vec![0; READ_BYTES],
         requests: Vec::new(),
         requests_max: if options.open_accounts { options.accounts } else { u64::MAX },
+        rate: options.rate,
+        started_at: now,
         measured_from: now + options.warm_up,
         ends_at: now + options.warm_up + options.seconds,
     };
@@ -66,12 +73,16 @@ impl Load {
     fn turn_until_done(&mut self, poll: &mut Poll) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
-            match poll.poll(&mut events, Some(TURN)) {
+            let wait = if self.rate > 0.0 { PACE } else { TURN };
+            match poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
             for event in &events {
                 self.on_event(event);
+            }
+            if self.rate > 0.0 {
+                self.refill_by_the_clock();
             }
             let now = Instant::now();
             let is_over = now > self.ends_at || self.orders.made >= self.requests_max;
@@ -169,10 +180,29 @@ impl Load {
         Ok(())
     }
 
+    /// Each connection in turn, another one first each time.
+    fn refill_by_the_clock(&mut self) {
+        let count = self.connections.len();
+        let first = self.orders.made as usize;
+        for step in 0..count {
+            self.refill((first + step) % count);
+        }
+    }
+
+    /// Requests that may have been made by now.
+    fn allowed(&self, now: Instant) -> u64 {
+        if self.rate == 0.0 {
+            return self.requests_max;
+        }
+        let by_now = (now - self.started_at).as_secs_f64() * self.rate;
+        self.requests_max.min(by_now as u64)
+    }
+
     /// Send until as many requests are in flight as there are slots.
     fn refill(&mut self, index: usize) {
-        let Some(connection) = &mut self.connections[index] else { return };
         let now = Instant::now();
+        let allowed = self.allowed(now);
+        let Some(connection) = &mut self.connections[index] else { return };
         if now > self.ends_at {
             return;
         }
@@ -180,7 +210,7 @@ impl Load {
         let slots = connection.sent.len();
         for step in 0..slots {
             let slot = (connection.next_answer + step) % slots;
-            if connection.sent[slot].is_none() && self.orders.made < self.requests_max {
+            if connection.sent[slot].is_none() && self.orders.made < allowed {
                 connection.sent[slot] = Some(now);
                 self.wire.request(&mut self.orders, slot, &mut self.requests);
             }

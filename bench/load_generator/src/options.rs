@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const USAGE: &str = "\
 usage: tradepit-load --address HOST:PORT [--entry http|batch|socket] [--connections N]
     [--in-flight N] [--operations N] [--accounts N] [--seconds S] [--warm-up S] [--run TEXT]
-    [--open-accounts]";
+    [--rate R] [--open-accounts]";
 
 /// How an order reaches the port.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Options {
     pub seconds: Duration,
     /// Answered, but left out of the latencies and the rate.
     pub warm_up: Duration,
+    /// Requests a second of all connections together; 0 = as many as are answered.
+    pub rate: f64,
     /// Makes the idempotency keys of this run unlike those of any other.
     pub run: String,
     /// One order of each account in turn, then stop.
@@ -49,6 +51,7 @@ impl Options {
             accounts: 10_000,
             seconds: Duration::from_secs(5),
             warm_up: Duration::from_secs(1),
+            rate: 0.0,
             run: std::process::id().to_string(),
             open_accounts: false,
         };
@@ -80,6 +83,7 @@ impl Options {
             "--accounts" => self.accounts = number(name, value)?,
             "--seconds" => self.seconds = Duration::from_secs_f64(number(name, value)?),
             "--warm-up" => self.warm_up = Duration::from_secs_f64(number(name, value)?),
+            "--rate" => self.rate = number(name, value)?,
             "--run" => self.run = value.to_string(),
             _ => return Err(format!("{name} is not known")),
         }

@@ -34,6 +34,8 @@ pub struct Reader {
     pub first_problem: Option<String>,
     /// The other side ended it.
     pub is_ended: bool,
+    /// What it said was answered.
+    is_subscribed: bool,
     /// Its end has been seen behind what is still to be read.
     pub is_closing: bool,
     pub opened_ns: u64,
@@ -58,6 +60,7 @@ impl Reader {
             wrong: Wrong::default(),
             first_problem: None,
             is_ended: false,
+            is_subscribed: false,
             is_closing: false,
             opened_ns: 0,
             unread: Vec::new(),
@@ -74,6 +77,7 @@ impl Reader {
         self.is_open = false;
         self.is_ended = false;
         self.is_closing = false;
+        self.is_subscribed = false;
         self.opened_ns = now;
         self.sequence = Sequence::default();
         self.got = Got::default();
@@ -82,9 +86,13 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether its stream has begun: a replay's with a snapshot.
+    /// Whether its stream has begun: a replay's with a snapshot, that of a socket which had to ask
+    /// for it with an answer.
     pub fn has_begun(&self) -> bool {
-        self.is_open && (self.kind == Kind::Channel || self.got.messages > 0)
+        match self.kind {
+            Kind::Replay => self.is_open && self.got.messages > 0,
+            Kind::Channel => self.is_open && (self.subscribe.is_empty() || self.is_subscribed),
+        }
     }
 
     pub fn flush(&mut self) -> io::Result<()> {
@@ -156,6 +164,7 @@ impl Reader {
             self.tell(|| format!("no message: {}", shown(text)));
             return None;
         };
+        self.is_subscribed |= found.seq.is_none();
         let seq = found.seq?;
         if let Some(problem) = self.sequence.note(found.channel, seq, &mut self.wrong) {
             self.tell(|| problem);

@@ -75,6 +75,8 @@ pub fn of(options: &Options, readers: &[Reader], arrivals: &Arrivals, comings: &
         "served": steady.iter().filter(|reader| reader.got.messages > 0).count(),
         "ended": steady.iter().filter(|reader| reader.is_ended).count(),
         "messages": steady.iter().map(|reader| reader.got.messages).sum::<u64>(),
+        "messages_min": steady.iter().map(|reader| reader.got.messages).min(),
+        "messages_max": steady.iter().map(|reader| reader.got.messages).max(),
         "measured": measured,
         "per_second": measured as f64 / seconds,
         "slowest_per_second": slowest as f64 / seconds,

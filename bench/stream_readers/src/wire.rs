@@ -67,7 +67,8 @@ fn event_piece(event: &[u8]) -> Piece {
     if event.starts_with(b"id: ") {
         match memchr(b'\n', event) {
             Some(end) => start = end + 1,
-            None => return Piece::Malformed,
+            // How far the stream has come, without a message.
+            None => return Piece::Nothing,
         }
     }
     let rest = &event[start..];
@@ -164,6 +165,8 @@ mod tests {
         assert_eq!(found[..3], [Piece::Message(12..14), Piece::Message(6..9), Piece::Nothing]);
         assert_eq!(found[3..], [Piece::End(0..20, 0)]);
         assert_eq!(pieces(Way::Events, b"data {}\n\n"), [Piece::Malformed]);
+        assert_eq!(pieces(Way::Events, b"id: 7.9\n\n"), [Piece::Nothing]);
+        assert_eq!(pieces(Way::Events, b"id: 7\nid: 8\n\n"), [Piece::Malformed]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from bench.programs import LoadFailed
@@ -212,6 +213,45 @@ def test_readers_that_come_and_go_are_served_and_checked() -> None:
     assert got.reconnects_unserved == 0
     assert got.gaps >= 2 + got.reconnects
     assert 0 < got.reconnect_p50_ms < 1_000
+
+
+def trade(channel: bytes, seq: int, age_ms: int = 0) -> bytes:
+    moment = datetime.now(UTC) - timedelta(milliseconds=age_ms)
+    stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.%f").encode() + b"000Z"
+    return b'{"channel":"%b","seq":%d,"data":{"executed_at":"%b"}}' % (channel, seq, stamp)
+
+
+def channels(*messages: tuple[bytes, int], age_ms: int = 0) -> Stream:
+    """The answer to what was asked, then messages of channels, one read after the other."""
+
+    def stream(wrap: Wrap) -> Pieces:
+        if wrap is event:
+            yield b"id: 3.9\n\n"
+        yield wrap(b'{"id":1,"op":"subscribe","channel":"trades:*","status":200}')
+        for _ in range(15):
+            yield b""
+        for channel, seq in messages:
+            yield wrap(trade(channel, seq, age_ms))
+
+    return stream
+
+
+def read_channels(stream: Stream) -> Got:
+    asked = '{"id":1,"op":"subscribe","channel":"trades:*"}'
+    readers = Readers(kind="channel", subscribe=asked, sse=2, ws=2, seconds=SECONDS, warm_up=0.0)
+    with serving(stream) as port:
+        return read_streams(readers, port)
+
+
+def test_channels_of_one_stream_are_counted_apart() -> None:
+    got = read_channels(channels((b"a", 1), (b"b", 7), (b"b", 8), (b"a", 2), age_ms=500))
+    assert (got.errors, got.messages, got.messages_min, got.messages_max) == (0, 16, 4, 4)
+    assert 500 <= got.p50_ms < 600
+
+
+def test_gap_and_repeat_in_one_of_the_channels_are_found() -> None:
+    got = read_channels(channels((b"a", 1), (b"b", 7), (b"a", 3), (b"b", 7), (b"b", 8)))
+    assert (got.gaps, got.repeats, got.errors) == (4, 4, 8)
 
 
 def test_slow_readers_take_nothing_until_they_are_cut() -> None:
