@@ -15,6 +15,7 @@ from tests.contract.wire_socket import WireSocket
 from tests.unit.marketdata.followed import SIDES, Levels, Queues
 
 from tradepit.gateway.config import GatewayConfig
+from tradepit.node.snapshotter import take_snapshot
 
 ROUNDS = 60
 RESTART_AFTER = (20, 45)
@@ -90,7 +91,9 @@ class Rebuilt:
 
     @property
     def is_complete(self) -> bool:
-        return (self.seqs.get("book"), self.seqs.get("orders")) == self.truth.numbers
+        # A reader may be told before the truth is recorded: it may be ahead.
+        told = (self.seqs.get("book", -1), self.seqs.get("orders", -1))
+        return all(seq >= number for seq, number in zip(told, self.truth.numbers, strict=True))
 
 
 class SocketReader:
@@ -211,6 +214,8 @@ def test_rebuilt_books_are_the_engines_over_reconnects_and_restarts(
                 reader.read()
         if at in RESTART_AFTER:
             served.stop()
+            if at == RESTART_AFTER[0]:
+                assert take_snapshot(tmp_path) is not None
             trader.http.close()
             served = trader.market = serve()
             trader.http = Trader(served).http
@@ -223,8 +228,10 @@ def test_rebuilt_books_are_the_engines_over_reconnects_and_restarts(
             reader.read()
         assert reader.rebuilt.checked > ROUNDS
         assert reader.rebuilt.actions == ACTIONS
-        # Two at first, and those that a restart may ask for: not one for a lost connection.
-        assert reader.rebuilt.snapshots <= 2 * (1 + len(RESTART_AFTER))
+        if isinstance(reader, SocketReader):
+            # Two at first, and those that a restart may ask for: not one for a lost connection.
+            # (A stream that is cut right after its snapshots has no id yet and begins anew.)
+            assert reader.rebuilt.snapshots <= 2 * (1 + len(RESTART_AFTER))
         reader.cut()
     trader.close()
     served.stop()

@@ -2,7 +2,8 @@
 
 - `sync_client`: `Client`, blocking; `async_client`: `AsyncClient`, for asyncio
 - `streams`: `AsyncStream`, channels that outlive connections; `sync_streams`: `Stream`, the same
-  for code that blocks; `following`: how they tell gaps and doubles
+  for code that blocks; `following`: how they tell gaps and doubles;
+  `channel_data`: what their messages carry
 - `calls`: the requests of both, and the reading of their answers; `retries`: when to repeat them
 - `signing`: signed requests, for a node in key mode
 - `models`: what the API takes and answers, as typed records
