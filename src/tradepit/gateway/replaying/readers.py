@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -39,6 +39,17 @@ class Watch(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
 
+class ReadingOptions(NamedTuple):
+    """How a reader wants to read."""
+
+    since: int | None
+    """Go on after this message."""
+    by_order: bool
+    """Snapshots with every order."""
+    is_awaited: bool
+    """The clock waits for this reader."""
+
+
 class _Reading:
     """What both kinds of readers have in common."""
 
@@ -49,16 +60,15 @@ class _Reading:
         watch: Watch,
         replay: Replay,
         principal: Principal | None,
-        *,
-        since: int | None,
-        by_order: bool,
+        options: ReadingOptions,
     ) -> None:
         self._watch = watch
         self._replay = replay
         self.principal = principal
-        self.by_order = by_order
+        self.by_order = options.by_order
+        self.is_awaited = options.is_awaited
         self.wire: asyncio.Transport | None = None
-        self._since = since
+        self._since = options.since
         self._outlet: Outlet | None = None
         self._loop = asyncio.get_running_loop()
         self._written_at = 0.0
@@ -159,13 +169,12 @@ class ReplaySocket(_Reading, WSListener):
         watch: Watch,
         replay: Replay,
         principal: Principal | None,
+        options: ReadingOptions,
         *,
-        since: int | None,
-        by_order: bool,
         control: Control,
     ) -> None:
         WSListener.__init__(self)
-        _Reading.__init__(self, watch, replay, principal, since=since, by_order=by_order)
+        _Reading.__init__(self, watch, replay, principal, options)
         self._control = control
         self._controls = 0
         self._socket: WSTransport | None = None

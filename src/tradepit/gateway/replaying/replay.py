@@ -40,6 +40,10 @@ WINDOW_MESSAGES: Final = 65_536
 HOLD_BYTES: Final = 1 << 20
 """What may wait for a reader whom the clock waits for, before it does."""
 
+AWAITED_BYTES: Final = 64 << 10
+"""The same for a reader who asked to be waited for: who acts on what it reads is to hear of a pause
+soon, and a pause comes behind all that waits."""
+
 HOLD_SECONDS: Final = 0.002
 """Between two looks whether such a reader has read."""
 
@@ -64,6 +68,8 @@ class Reader(Protocol):
     is_stream: bool
     by_order: bool
     """Wants snapshots with every order."""
+    is_awaited: bool
+    """The clock waits for this reader."""
 
     def send(self, data: bytes, messages: int = 1) -> None: ...
     @property
@@ -149,12 +155,12 @@ class Replay:
         self._note(b'"state":' + self._describe())
         self._schedule(0)
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, code: int) -> None:
         """Tell the readers that it ends."""
         self._is_closed = True
         self._cancel()
         for reader in list(self.readers):
-            reader.close(END_CODE, reason)
+            reader.close(code, reason)
         self.index.close()
 
     # Readers
@@ -311,7 +317,7 @@ class Replay:
             found = session.take_due(TURN_MESSAGES)
         except DamagedIndex as error:
             log.error("a replay ends", reason=str(error))
-            self.close("its index is damaged")
+            self.close("its index is damaged", END_CODE)
             return
         now = self._loop.time()
         match found:
@@ -333,26 +339,31 @@ class Replay:
         self._schedule(max(wait, pause))
 
     def _is_held(self) -> bool:
-        """Whether the clock waits for a reader: a private replay for its own, and a shared one
-        without a speed, for a while, for the slowest. Others read at the clock's pace or not at
-        all."""
+        """Whether the clock waits for a reader: a private replay for its own, any for those who
+        asked for it, and one without a speed, for a while, for the slowest. Others read at the
+        clock's pace or not at all."""
         session = self.session
+        is_free = session.speed is None
         if not self.readers:
-            return session.speed is None and session.loop
-        if not self._is_private and session.speed is not None:
-            return False
+            return is_free and session.loop
         now = self._loop.time()
         is_held = False
         for reader in self.readers:
-            if reader.waiting_bytes <= HOLD_BYTES:
+            is_awaited = self._is_private or reader.is_awaited
+            if reader.waiting_bytes <= (AWAITED_BYTES if reader.is_awaited else HOLD_BYTES):
                 self._held.pop(reader, None)
-            elif self._is_private or now - self._held.setdefault(reader, now) < PATIENCE_SECONDS:
+            elif is_awaited or (
+                is_free and now - self._held.setdefault(reader, now) < PATIENCE_SECONDS
+            ):
                 is_held = True
         return is_held
 
 
 END_CODE: Final = 4000
 """The replay is over."""
+
+GOING_AWAY: Final = 1001
+"""The process is: a client may look for the replay when it is back."""
 
 REPLACED_CODE: Final = 4002
 

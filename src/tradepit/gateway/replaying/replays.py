@@ -21,8 +21,14 @@ from tradepit.gateway.replaying.entry import STATES, Entry
 from tradepit.gateway.replaying.exporting import DownloadStream, download_of
 from tradepit.gateway.replaying.keeping import SEQ_JUMP, Keeper
 from tradepit.gateway.replaying.queries import Query
-from tradepit.gateway.replaying.readers import ReplaySocket, ReplayStream
-from tradepit.gateway.replaying.replay import Replay, clock_text, require_indexed
+from tradepit.gateway.replaying.readers import ReadingOptions, ReplaySocket, ReplayStream
+from tradepit.gateway.replaying.replay import (
+    END_CODE,
+    GOING_AWAY,
+    Replay,
+    clock_text,
+    require_indexed,
+)
 from tradepit.gateway.replaying.shapes import (
     Place,
     Progress,
@@ -254,10 +260,10 @@ class Replays:
         self._remove(entry, "the replay was deleted")
         return _answer(described)
 
-    def _remove(self, entry: Entry, reason: str) -> None:
+    def _remove(self, entry: Entry, reason: str, code: int = END_CODE) -> None:
         entry.is_cancelled = True
         if entry.replay is not None:
-            entry.replay.close(reason)
+            entry.replay.close(reason, code)
         self._entries.pop(entry.id, None)
 
     async def _book(self, entry: Entry, query: str) -> Answer:
@@ -287,9 +293,11 @@ class Replays:
     ) -> ReplayStream:
         """The protocol of an event stream; raises `Refused`."""
         entry = self._find(id, principal)
-        since, by_order = _stream_options(query, last_event_id)
+        options = _stream_options(query, last_event_id)
+        if options.is_awaited:
+            _require_control(entry, principal)
         replay = require_indexed(entry.replay)
-        return ReplayStream(self, replay, principal, since=since, by_order=by_order)
+        return ReplayStream(self, replay, principal, options)
 
     async def open_download(
         self, id: str, query: str, principal: Principal | None
@@ -301,15 +309,15 @@ class Replays:
     def open_socket(self, id: str, query: str, principal: Principal | None) -> ReplaySocket:
         """The listener of a WebSocket; raises `Refused`."""
         entry = self._find(id, principal)
-        since, by_order = _stream_options(query, None)
+        options = _stream_options(query, None)
+        if options.is_awaited:
+            _require_control(entry, principal)
         replay = require_indexed(entry.replay)
 
         async def control(change: ReplayChange, speaker: Principal | None) -> Answer:
             return await self.change(entry, change, speaker)
 
-        return ReplaySocket(
-            self, replay, principal, since=since, by_order=by_order, control=control
-        )
+        return ReplaySocket(self, replay, principal, options, control=control)
 
     def opened(self, reader: ReplayStream | ReplaySocket) -> None:
         """A reader is connected."""
@@ -361,7 +369,7 @@ class Replays:
         """The process stops."""
         self._keep()
         for entry in list(self._entries.values()):
-            self._remove(entry, "the node stops")
+            self._remove(entry, "the node stops", GOING_AWAY)
         for task in self._tasks:
             task.cancel()
         if self._temporary is not None:
@@ -373,14 +381,19 @@ def _is_recording(path: Path) -> bool:
     return path.is_file() or path.is_dir()
 
 
-def _stream_options(query: str, last_event_id: str | None) -> tuple[int | None, bool]:
-    """From which message on, and whether snapshots have every order."""
+def _stream_options(query: str, last_event_id: str | None) -> ReadingOptions:
+    """How a reader wants to read."""
     asked = Query(query)
     text = last_event_id or asked.text("last_event_id") or asked.text("from")
     if text and not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise refused("invalid_field", "is no id of an event", field="last_event_id")
     snapshot = word_of(asked.text("snapshot") or "levels", ("levels", "orders"), "snapshot")
-    return (int(text) if text else None), snapshot == "orders"
+    wait = word_of(asked.text("wait") or "false", ("true", "false"), "wait")
+    return ReadingOptions(
+        since=int(text) if text else None,
+        by_order=snapshot == "orders",
+        is_awaited=wait == "true",
+    )
 
 
 def _keys(replay: Replay, asked: Query) -> list[BookKey]:
