@@ -4,6 +4,7 @@
 - `streams`: `AsyncStream`, channels that outlive connections; `sync_streams`: `Stream`, the same
   for code that blocks; `following`: how they tell gaps and doubles;
   `channel_data`: what their messages carry
+- `replays`: replays of recordings; `replay_streams`, `replay_following`: how one is followed
 - `calls`: the requests of both, and the reading of their answers; `retries`: when to repeat them
 - `signing`: signed requests, for a node in key mode
 - `models`: what the API takes and answers, as typed records
@@ -24,6 +25,16 @@ from tradepit.client.models import (
     Replace,
     Trade,
 )
+from tradepit.client.replay_streams import AsyncReplayStream, ReplayStream
+from tradepit.client.replays import (
+    Replay,
+    ReplayBooks,
+    ReplayChanged,
+    ReplayMessage,
+    ReplayPlace,
+    ReplaySnapshot,
+    ReplayStep,
+)
 from tradepit.client.retries import RetryPolicy
 from tradepit.client.streams import AsyncStream
 from tradepit.client.sync_client import Client
@@ -32,6 +43,7 @@ from tradepit.client.sync_streams import Stream
 __all__ = [
     "ApiError",
     "AsyncClient",
+    "AsyncReplayStream",
     "AsyncStream",
     "Cancel",
     "Client",
@@ -47,6 +59,14 @@ __all__ = [
     "Place",
     "Rejected",
     "Replace",
+    "Replay",
+    "ReplayBooks",
+    "ReplayChanged",
+    "ReplayMessage",
+    "ReplayPlace",
+    "ReplaySnapshot",
+    "ReplayStep",
+    "ReplayStream",
     "RetryPolicy",
     "Stream",
     "Trade",

@@ -46,7 +46,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One request and the reading of its answer. `key` is set on writes."""
+    """One request and the reading of its answer. `key` is set on writes.
+
+    `is_repeatable` is False for a write without a key that would take effect twice.
+    """
 
     method: str
     path: str
@@ -55,6 +58,7 @@ class Call(Generic[T]):
     body: bytes | None = None
     key: str | None = None
     more_headers: Mapping[str, str] | None = None
+    is_repeatable: bool = True
 
     @property
     def headers(self) -> dict[str, str]:

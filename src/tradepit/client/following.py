@@ -21,6 +21,8 @@ from tradepit.client.models import Problem
 
 STAR: Final = ":*"
 
+SOCKET_PATH: Final = "/ws"
+
 OF_AN_ACCOUNT: Final = ("execution", "positions", "orders")
 CONFLATABLE: Final = ("book", "bbo")
 
@@ -60,6 +62,10 @@ _encode = msgspec.json.encode
 
 class Follower:
     """Where a reader stands in each of its channels."""
+
+    target: Final = SOCKET_PATH
+    is_lost: Final = False
+    final_codes: Final = frozenset[int]()
 
     def __init__(
         self, channels: Sequence[str], client_id: str | None, conflate_ms: int | None = None

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Final, TypeVar, Unpack, overload
+from typing import Any, Final, Literal, TypeVar, Unpack, overload
 
 import httpx
 
-from tradepit.client import calls, contracts
+from tradepit.client import calls, contracts, replays
 from tradepit.client.calls import Call
 from tradepit.client.contracts import (
     ContractHighestPrice,
@@ -42,6 +42,8 @@ from tradepit.client.models import (
     Side,
     Trade,
 )
+from tradepit.client.replay_streams import ReplayStream
+from tradepit.client.replays import Replay, ReplayBooks, ReplayPlace, Speed
 from tradepit.client.retries import RECONNECTS, RetryPolicy, pause_before_retry
 from tradepit.client.signing import Signing, credentials_of
 from tradepit.client.sync_streams import Stream
@@ -328,6 +330,113 @@ class Client:
             credentials=self._credentials,
         )
 
+    # Replays of recordings.
+
+    def create_replay(
+        self,
+        source: str,
+        *,
+        speed: Speed = 1,
+        mode: str = "shared",
+        loop: bool = False,
+        state: str = "paused",
+    ) -> Replay:
+        """Replay a recording that the node can see: a file there, or `market`, its own past.
+
+        Args:
+            mode: `shared`: all watch one clock. `private`: one reader, whom the clock waits for.
+            state: once it is indexed: `paused` or `playing`.
+        """
+        call = replays.create_replay(source, speed=speed, mode=mode, loop=loop, state=state)
+        return self._send(call)
+
+    def replays(self) -> tuple[Replay, ...]:
+        """All replays, newest first."""
+        return self._send(replays.list_replays())
+
+    def replay(self, replay_id: str) -> Replay:
+        """A replay as it stands."""
+        return self._send(replays.get_replay(replay_id))
+
+    def change_replay(
+        self,
+        replay_id: str,
+        *,
+        speed: Speed | None = None,
+        loop: bool | None = None,
+        seek: Literal["start", "end"] | ReplayPlace | None = None,
+        step: int | None = None,
+        state: str | None = None,
+    ) -> Replay:
+        """Change a replay, in the order of the arguments.
+
+        Args:
+            step: so many messages forward, or back when it is negative.
+            state: `playing` or `paused`.
+        """
+        call = replays.change_replay(
+            replay_id, speed=speed, loop=loop, seek=seek, step=step, state=state
+        )
+        return self._send(call)
+
+    def delete_replay(self, replay_id: str) -> Replay:
+        """End a replay and its streams."""
+        return self._send(replays.delete_replay(replay_id))
+
+    def replay_book(
+        self,
+        replay_id: str,
+        *,
+        instrument: str | None = None,
+        instrument_id: int | None = None,
+        publisher_id: int | None = None,
+        depth: int | None = None,
+        by_order: bool = False,
+    ) -> ReplayBooks:
+        """The books where the replay stands; all of them without a name.
+
+        Args:
+            by_order: each level also with its `queue`.
+        """
+        filters = calls.filters_of(
+            {
+                "instrument": instrument,
+                "instrument_id": instrument_id,
+                "publisher_id": publisher_id,
+                "depth": depth,
+                "by": "order" if by_order else None,
+            }
+        )
+        return self._send(replays.get_replay_book(replay_id, filters))
+
+    def follow_replay(
+        self,
+        replay_id: str,
+        *,
+        by_order: bool = False,
+        is_awaited: bool = False,
+        since: int | None = None,
+    ) -> ReplayStream:
+        """Follow a replay: a `ReplaySnapshot`, then a `ReplayStep` for each message of the
+        recording, and a `ReplayChanged` when somebody paused it or the like.
+
+        Use it with `with`, and iterate over its messages. See `ReplayStream`.
+
+        Args:
+            by_order: snapshots hold every order.
+            is_awaited: the clock waits for this reader, who therefore misses nothing.
+            since: go on after the message with this `seq` instead of a first snapshot.
+        """
+        return ReplayStream(
+            self._url,
+            replay_id,
+            by_order=by_order,
+            is_awaited=is_awaited,
+            since=since,
+            reconnects=self._reconnects,
+            credentials=self._credentials,
+        )
+
     def ingest_trades(self, lines: Iterable[TradeLine]) -> Ingested:
         """Store trades of elsewhere; a line whose trade id was seen before changes nothing."""
         return self._send(contracts.ingest_trades(lines))
@@ -381,6 +490,8 @@ class Client:
             try:
                 return self._try(call)
             except ClientError as error:
+                if isinstance(error, NodeUnreachable) and not call.is_repeatable:
+                    raise
                 time.sleep(pause_before_retry(error, pauses))
 
     def _try(self, call: Call[T]) -> T:

@@ -7,37 +7,24 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 from tradepit.client.following import Message
 from tradepit.client.retries import RECONNECTS, RetryPolicy
 from tradepit.client.signing import Credentials
-from tradepit.client.streams import AsyncStream
+from tradepit.client.streams import AsyncReading, AsyncStream
+
+M = TypeVar("M")
 
 
-class Stream:
-    """Messages of channels, in order, none twice: `AsyncStream` as an ordinary iterator."""
+class Reading(Generic[M]):
+    """What an asynchronous reading gives, as an ordinary iterator."""
 
-    def __init__(
-        self,
-        url: str,
-        channels: Sequence[str],
-        *,
-        client_id: str | None = None,
-        conflate_ms: int | None = None,
-        reconnects: RetryPolicy = RECONNECTS,
-        credentials: Credentials | None = None,
-    ) -> None:
-        self._stream = AsyncStream(
-            url,
-            channels,
-            client_id=client_id,
-            conflate_ms=conflate_ms,
-            reconnects=reconnects,
-            credentials=credentials,
-        )
+    def __init__(self, reading: AsyncReading[M]) -> None:
+        self._stream = reading
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
-        self._coming: Future[Message | None] | None = None
+        self._coming: Future[M | None] | None = None
         self._thread.start()
 
     def _run(self) -> None:
@@ -47,7 +34,7 @@ class Stream:
         finally:
             self._loop.close()
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Self:
         try:
             asyncio.run_coroutine_threadsafe(self._stream.open(), self._loop).result()
         except BaseException:
@@ -68,16 +55,16 @@ class Stream:
         """Connections made so far."""
         return self._stream.connections
 
-    def __iter__(self) -> Stream:
+    def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Message:
+    def __next__(self) -> M:
         message = self.read()
         if message is None:
             raise StopIteration
         return message
 
-    def read(self, timeout_s: float | None = None) -> Message | None:
+    def read(self, timeout_s: float | None = None) -> M | None:
         """The next message; None when the stream is closed.
 
         Raises:
@@ -93,7 +80,7 @@ class Stream:
         coming, self._coming = self._coming, None
         return coming.result()
 
-    async def _next(self) -> Message | None:
+    async def _next(self) -> M | None:
         return await anext(self._stream, None)
 
     def close(self) -> None:
@@ -110,3 +97,28 @@ class Stream:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+
+
+class Stream(Reading[Message]):
+    """Messages of channels, in order, none twice: `AsyncStream` as an ordinary iterator."""
+
+    def __init__(
+        self,
+        url: str,
+        channels: Sequence[str],
+        *,
+        client_id: str | None = None,
+        conflate_ms: int | None = None,
+        reconnects: RetryPolicy = RECONNECTS,
+        credentials: Credentials | None = None,
+    ) -> None:
+        super().__init__(
+            AsyncStream(
+                url,
+                channels,
+                client_id=client_id,
+                conflate_ms=conflate_ms,
+                reconnects=reconnects,
+                credentials=credentials,
+            )
+        )

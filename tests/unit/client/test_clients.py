@@ -210,3 +210,24 @@ def test_the_asyncio_client_does_the_same() -> None:
 
     assert asyncio.run(run()).id == "7"
     assert attempts == 2
+
+
+def test_what_would_take_effect_twice_is_not_repeated_after_a_lost_connection() -> None:
+    tried: list[bytes] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        tried.append(request.content)
+        raise httpx.ReadError("the connection broke")
+
+    for call in (
+        lambda: client(handler).change_replay("ab", step=1),
+        lambda: client(handler).create_replay("x.dbn"),
+    ):
+        tried.clear()
+        with pytest.raises(NodeUnreachable):
+            call()
+        assert len(tried) == 1
+    tried.clear()
+    with pytest.raises(NodeUnreachable):
+        client(handler).change_replay("ab", state="paused")
+    assert len(tried) == 4
