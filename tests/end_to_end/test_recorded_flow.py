@@ -17,7 +17,8 @@ from tests.end_to_end.node_process import START_SECONDS, NodeProcess
 from tradepit.client import AsyncClient, Client, RetryPolicy
 from tradepit.flow.api_market import ApiMarket
 from tradepit.flow.generated_session import generate_session
-from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
+from tradepit.flow.recorded import OutsiderOrder, RecordedFlow, RunResult
+from tradepit.flow.recorded_source import at_once
 from tradepit.marketdata.recorded_events import RecordedEvent, read_events
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "dbn"
@@ -66,7 +67,7 @@ def play(
         async with AsyncClient(node.url, retries=retries, transport=transport) as client:
             market = ApiMarket(client, "TEST")
             await market.prepare(tick_size="0.25")
-            return await RecordedFlow(market, pace=Pace(None), outsiders=outsiders).run(events)
+            return await RecordedFlow(market, outsiders=outsiders).run(at_once(events))
 
     return asyncio.run(run())
 

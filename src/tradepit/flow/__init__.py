@@ -1,6 +1,8 @@
 """Order flow: participants that keep a market busy, all of them ordinary clients of its API.
 
 - `recorded`: sends a recorded order-by-order session into a market and compares the outcome
+  - `recorded_source`: what happens, as the flow hears of it; `replay_source`: a replay of a node
+    as its clock; `replayed_events`: messages of a replay as events; `recorded_survey`
   - `recorded_policy`: recorded events in, operations out; hears of its trades, corrects
   - `recorded_book`: the recording as the policy sees it
   - `recorded_truth`, `comparison`: what the recording says, held against what the market did

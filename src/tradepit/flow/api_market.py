@@ -67,26 +67,17 @@ class ApiMarket:
         self._last_taken: dict[int, int] = {}
         self._fills_since = 0
 
-    async def prepare(self, *, tick_size: str) -> None:
+    async def prepare(self, *, tick_size: str | None) -> None:
         """Create what is missing: instrument and accounts. Orders of an earlier run leave.
 
         Args:
-            tick_size: for a new instrument, as decimal text.
+            tick_size: for a new instrument, as decimal text; None when it is not known.
         """
-        instrument = await self._find() or await self._client.create_instrument(
-            symbol=self._symbol,
-            base_asset=self._symbol,
-            quote_asset="USD",
-            tick_size=tick_size,
-            lot_size="1",
-        )
+        instrument = await self._find() or await self._create(tick_size)
         self._lot = instrument.lot_size
-        accounts = [account_name(number) for number in range(ACCOUNTS)]
-        for account in [*accounts, OUTSIDER_ACCOUNT]:
+        for account in [*_accounts(), OUTSIDER_ACCOUNT]:
             await self._open(account)
-        await self._client.batch(
-            [MassCancel(client_id=account, instrument=self._symbol) for account in accounts]
-        )
+        await self.withdraw()
         newest = await self._client.trades(instrument=self._symbol, limit="1")
         self._last_trade = int(newest.items[0].id) if newest.items else 0
 
@@ -136,6 +127,12 @@ class ApiMarket:
             order.is_open,
         )
 
+    async def withdraw(self) -> None:
+        """Cancel every order of the flow."""
+        await self._client.batch(
+            [MassCancel(client_id=account, instrument=self._symbol) for account in _accounts()]
+        )
+
     async def take(self, side: Side, quantity: int) -> list[tuple[int, int]]:
         """A market order of an outsider."""
         order = await self._client.place(
@@ -164,6 +161,19 @@ class ApiMarket:
     async def _find(self) -> Instrument | None:
         instruments = await self._client.instruments()
         return next((one for one in instruments if one.symbol == self._symbol), None)
+
+    async def _create(self, tick_size: str | None) -> Instrument:
+        if tick_size is None:
+            raise MarketUnavailable(
+                f"{self._symbol} is not traded yet, and its tick size is not known: name it"
+            )
+        return await self._client.create_instrument(
+            symbol=self._symbol,
+            base_asset=self._symbol,
+            quote_asset="USD",
+            tick_size=tick_size,
+            lot_size="1",
+        )
 
     async def _open(self, account: str) -> None:
         try:
@@ -247,6 +257,10 @@ class ApiMarket:
 
     def _levels(self, levels: Iterable[Level]) -> Levels:
         return {_price(one.price): (self._lots(one.quantity), one.orders) for one in levels}
+
+
+def _accounts() -> list[str]:
+    return [account_name(number) for number in range(ACCOUNTS)]
 
 
 def account_name(order_id: int) -> str:

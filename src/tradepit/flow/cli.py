@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import signal
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tradepit.client import AsyncClient, RetryPolicy
+from tradepit.client import AsyncClient
 from tradepit.client.contracts import LINES_MAX
 from tradepit.client.errors import ClientError
-from tradepit.client.retries import NO_RETRIES
-from tradepit.flow.api_market import ApiMarket
-from tradepit.flow.comparison import comparison_table, format_price
+from tradepit.flow.comparison import comparison_table
 from tradepit.flow.generated_orders import OrderFlow, flow_retries
 from tradepit.flow.generated_trades import Achieved, Contract, TradeFlow, contract_of
 from tradepit.flow.generated_trades import Rate as TradeRate
-from tradepit.flow.local_market import LocalMarket
-from tradepit.flow.market_port import Market, MarketUnavailable
-from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
+from tradepit.flow.market_port import MarketUnavailable
+from tradepit.flow.recorded import OutsiderOrder
+from tradepit.flow.recorded_run import RecordedRun, RunWish, speed_of
 from tradepit.flow.run_report import counts_table, outsider_table, result_document
-from tradepit.marketdata.recorded_events import RecordedEvent, read_events, read_symbols
 from tradepit.marketdata.sources.source import RecordingError
 
 app = typer.Typer(
@@ -38,12 +31,6 @@ app = typer.Typer(
 )
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
-PROGRESS_EVENTS: Final = 100
-"""Events between two moves of the progress bar."""
-
-PATIENT: Final = RetryPolicy(attempts=30)
-"""A recording goes on where it was when the node comes back within a minute."""
-
 Url = Annotated[str, typer.Option(help="Address of the node.")]
 Seconds = Annotated[float | None, typer.Option(help="End after so long; default: Ctrl-C.", min=0.1)]
 
@@ -51,21 +38,29 @@ Seconds = Annotated[float | None, typer.Option(help="End after so long; default:
 @app.command()
 def recorded(
     file: Annotated[
-        Path, typer.Argument(help="DBN file of the MBO schema.", exists=True, dir_okay=False)
-    ],
+        Path | None, typer.Argument(help="DBN file of the MBO schema.", exists=True, dir_okay=False)
+    ] = None,
     url: Url = DEFAULT_URL,
     speed: Annotated[
-        str, typer.Option(help="1 = recorded pace, 10 = ten times as fast, max = no pauses.")
-    ] = "1",
+        str | None,
+        typer.Option(help="1 = recorded pace (default), 10 = ten times as fast, max = no pauses."),
+    ] = None,
     from_start: Annotated[
         bool,
         typer.Option("--from-start", help="Keep the pace before the first trade too."),
     ] = False,
+    replay: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Follow this replay of the node instead of a new one."),
+    ] = None,
     instrument: Annotated[
         str | None, typer.Option(help="Symbol to trade; default: the recording's own.")
     ] = None,
     instrument_id: Annotated[
         int | None, typer.Option(help="Which instrument of a recording that holds several.")
+    ] = None,
+    tick_size: Annotated[
+        str | None, typer.Option(help="Of a new instrument; default: the step of the prices.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Stop after so many events.", min=1)] = None,
     outsider: Annotated[
@@ -76,38 +71,35 @@ def recorded(
         ),
     ] = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Play into a book in memory instead of a node.")
+        bool,
+        typer.Option("--offline", help="Play into a book in memory, without a node or pauses."),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON on standard output.")
     ] = False,
 ) -> None:
-    """Send a recorded session into the market as orders, and compare what comes of it."""
-    pace = Pace(_speed(speed), from_start=from_start)
-    outsiders = [_outsider(text) for text in outsider or []]
+    """Send a recorded session into the market as orders, and compare what comes of it.
+
+    The session is a replay of the node: whoever pauses, paces or moves it does so to the orders.
+    """
+    wish = RunWish(
+        file=file,
+        url=url,
+        replay_id=replay,
+        speed=speed_of(speed, is_offline=offline, is_followed=replay is not None),
+        from_start=from_start,
+        symbol=instrument,
+        instrument_id=instrument_id,
+        tick_size=tick_size,
+        limit=limit,
+        outsiders=[_outsider(text) for text in outsider or []],
+    )
+    if file is None and (offline or replay is None):
+        raise typer.BadParameter("a file, or a replay to follow", param_hint="FILE")
     screen = Console(stderr=as_json)
     try:
-        symbol = instrument or _symbol(file)
-        count, tick = _survey(file, instrument_id, limit)
-        with _progress(screen) as progress:
-            task = progress.add_task(f"{symbol} from {file.name}", total=count)
-
-            def advance(event: RecordedEvent) -> None:
-                if event.number % PROGRESS_EVENTS == 0 or event.number + 1 == count:
-                    progress.update(task, completed=event.number + 1)
-
-            async def play() -> RunResult:
-                events = _limited(file, instrument_id, limit)
-                if offline:
-                    return await _play(LocalMarket(), pace, outsiders, events, advance)
-                async with AsyncClient(url, retries=NO_RETRIES) as client:
-                    await client.health()
-                async with AsyncClient(url, retries=PATIENT) as client:
-                    market = ApiMarket(client, symbol)
-                    await market.prepare(tick_size=tick)
-                    return await _play(market, pace, outsiders, events, advance)
-
-            result = asyncio.run(play())
+        run = RecordedRun(wish, screen)
+        result = asyncio.run(run.offline() if offline else run.online())
     except (ClientError, MarketUnavailable, RecordingError) as error:
         screen.print(f"[red]{error}[/]")
         raise typer.Exit(1) from error
@@ -220,39 +212,6 @@ async def _send_trades(
     return achieved
 
 
-async def _play(
-    market: Market,
-    pace: Pace,
-    outsiders: list[OutsiderOrder],
-    events: Iterable[RecordedEvent],
-    advance: Callable[[RecordedEvent], None],
-) -> RunResult:
-    flow = RecordedFlow(market, pace=pace, outsiders=outsiders, on_event=advance)
-    return await flow.run(events)
-
-
-def _progress(screen: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-    )
-
-
-def _speed(text: str) -> float | None:
-    if text.lower() == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = math.nan
-    if not speed > 0 or math.isinf(speed):
-        raise typer.BadParameter("a number above 0, or max", param_hint="--speed")
-    return speed
-
-
 def _outsider(text: str) -> OutsiderOrder:
     quantity, _, event = text.partition("@")
     try:
@@ -263,23 +222,3 @@ def _outsider(text: str) -> OutsiderOrder:
         hint = "such as 500@20000 to buy, -500@20000 to sell"
         raise typer.BadParameter(f"{text!r} is not QUANTITY@EVENT, {hint}", param_hint="--outsider")
     return OutsiderOrder(number, "buy" if lots > 0 else "sell", abs(lots))
-
-
-def _symbol(file: Path) -> str:
-    symbols = read_symbols(file)
-    if len(symbols) != 1:
-        raise typer.BadParameter("name it: the recording has several", param_hint="--instrument")
-    return symbols[0]
-
-
-def _limited(file: Path, instrument_id: int | None, limit: int | None) -> Iterator[RecordedEvent]:
-    return islice(read_events(file, instrument_id=instrument_id), limit)
-
-
-def _survey(file: Path, instrument_id: int | None, limit: int | None) -> tuple[int, str]:
-    """Number of events to play, and the step of their prices as decimal text."""
-    count, step = 0, 0
-    for event in _limited(file, instrument_id, limit):
-        count += 1
-        step = math.gcd(step, *(record.price or 0 for record in event.records))
-    return count, format_price(step or 1_000_000_000)

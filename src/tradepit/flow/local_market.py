@@ -12,7 +12,7 @@ from typing import Final
 from tradepit.flow.comparison import Levels
 from tradepit.flow.level_quantities import BestQuote
 from tradepit.flow.market_port import OrderState
-from tradepit.flow.operations import Operation, Outcome, Place, Replace, Side, Trade
+from tradepit.flow.operations import Cancel, Operation, Outcome, Place, Replace, Side, Trade
 from tradepit.flow.price_time_book import BookOrder, PriceTimeBook
 
 _FAR_PRICE: Final[dict[Side, int]] = {"buy": 2**62, "sell": 1}
@@ -47,6 +47,11 @@ class LocalMarket:
             return None
         is_open = self._book.order(handle) is not None
         return OrderState(handle, order.price, order.total, order.filled, is_open)
+
+    async def withdraw(self) -> None:
+        """Cancel every order of the flow."""
+        for handle in self._sent:
+            self._book.execute(Cancel(handle))
 
     async def take(self, side: Side, quantity: int) -> list[tuple[int, int]]:
         """A marketable order of an outsider."""

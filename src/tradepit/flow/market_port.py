@@ -43,6 +43,9 @@ class Market(Protocol):
     async def inspect(self, handle: int) -> OrderState | None:
         """How an order really stands; None when it never came into being."""
 
+    async def withdraw(self) -> None:
+        """Cancel every order of the flow."""
+
     async def take(self, side: Side, quantity: int) -> list[tuple[int, int]]:
         """Send a large marketable order of an outsider; price and quantity of its fills."""
 

@@ -4,14 +4,15 @@ Operations travel in batches. What each will do is foreseen with a local book of
 orders, so that the corrections that end an event need no round trip. The market's answers are held
 against what was foreseen; where an outsider made a difference, the trades are fetched, the orders
 concerned are looked up, and the policy corrects them.
+
+Time is not this room's business: what happens, and when, is told by a source.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +23,7 @@ from tradepit.flow.market_port import Market, OrderState
 from tradepit.flow.operations import Operation, Side, Trade
 from tradepit.flow.price_time_book import Execution, PriceTimeBook
 from tradepit.flow.recorded_policy import PolicyCounts, RecordedPolicy
+from tradepit.flow.recorded_source import Happening, Lull, Moved
 from tradepit.flow.recorded_truth import RecordedTruth, TruthStep
 from tradepit.marketdata.recorded_events import RecordedEvent
 
@@ -85,6 +87,8 @@ class RunResult:
     seconds: float
     ends_in_auction: bool
     """The recording ends with a crossed book, which was not sent."""
+    moves: int = 0
+    """How often the book was laid anew: the replay jumped, or messages were lost."""
 
     @property
     def notes(self) -> list[str]:
@@ -92,35 +96,14 @@ class RunResult:
         notes = []
         if self.counts.outsider_hits or self.counts.hit_by_outsider:
             notes.append("outsiders traded: the targets are for a run without them")
+        if self.moves:
+            times = "once" if self.moves == 1 else f"{self.moves:,} times"
+            notes.append(f"the book was laid anew {times}: compared from the last time on")
         if self.ends_in_auction:
             notes.append(
                 "the recording ends with a crossed book: the market keeps the one from before"
             )
         return notes
-
-
-class Pace:
-    """When events are due: recorded time divided by `speed`; None = as fast as possible.
-
-    The clock starts with the first recorded trade, so that nobody waits through a pre-open; with
-    `from_start` it starts with the first event after the snapshot.
-    """
-
-    def __init__(self, speed: float | None, *, from_start: bool = False) -> None:
-        self._speed = speed
-        self._from_start = from_start
-        self._start: tuple[float, int] | None = None
-
-    def delay(self, event: RecordedEvent) -> float:
-        """Seconds until the event is due, by the monotonic clock; 0 when it is due."""
-        if self._speed is None or event.is_snapshot:
-            return 0.0
-        if self._start is None:
-            if self._from_start or any(record.action == "T" for record in event.records):
-                self._start = (time.monotonic(), event.time_ns)
-            return 0.0
-        due = self._start[0] + (event.time_ns - self._start[1]) / 1e9 / self._speed
-        return max(0.0, due - time.monotonic())
 
 
 class RecordedFlow:
@@ -130,12 +113,10 @@ class RecordedFlow:
         self,
         market: Market,
         *,
-        pace: Pace,
         outsiders: Iterable[OutsiderOrder] = (),
         on_event: Callable[[RecordedEvent], None] | None = None,
     ) -> None:
         self._market = market
-        self._pace = pace
         self._waiting = sorted(outsiders, key=lambda order: order.event_number)
         self._on_event = on_event
         self._policy = RecordedPolicy()
@@ -150,18 +131,21 @@ class RecordedFlow:
         self._suspects: set[int] = set()
         self._since_sync = 0
         self._outsiders: list[OutsiderReport] = []
-        self._operations = self._batches = self._unforeseen = self._events = 0
+        self._operations = self._batches = self._unforeseen = self._events = self._moves = 0
 
-    async def run(self, events: Iterable[RecordedEvent]) -> RunResult:
-        """Send the events; the comparison at their end."""
+    async def run(self, happenings: AsyncIterable[Happening]) -> RunResult:
+        """Send what happens; the comparison at the end."""
         started = time.monotonic()
-        for event in events:
-            await self._wait_for(event)
-            await self._outside(event)
-            await self._play(event)
-            self._events += 1
-            if self._on_event is not None:
-                self._on_event(event)
+        async for happening in happenings:
+            match happening:
+                case RecordedEvent():
+                    await self._outside(happening)
+                    await self._play(happening)
+                case Moved(event):
+                    await self._move(event)
+                case Lull():
+                    await self._flush()
+                    await self._sync()
         await self._flush()
         await self._sync()
         recorded: dict[Side, dict[int, tuple[int, int]]] = {
@@ -178,13 +162,22 @@ class RecordedFlow:
             unforeseen=self._unforeseen,
             seconds=time.monotonic() - started,
             ends_in_auction=self._truth.is_crossed,
+            moves=self._moves,
         )
 
-    async def _wait_for(self, event: RecordedEvent) -> None:
-        if self._pace.delay(event) > 0:
-            await self._flush()
-            await self._sync()
-            await asyncio.sleep(self._pace.delay(event))
+    async def _move(self, event: RecordedEvent) -> None:
+        """Lay the book at another place of the recording anew; the comparison begins there."""
+        await self._flush()
+        await self._sync()
+        await self._market.withdraw()
+        await self._market.trades()
+        self._policy.begin_anew()
+        self._truth = RecordedTruth()
+        self._foresight = PriceTimeBook()
+        self._answered = AnsweredBook()
+        self._comparison.restart()
+        self._moves += 1
+        await self._play(event)
 
     async def _play(self, event: RecordedEvent) -> None:
         step = self._truth.apply(event)
@@ -201,6 +194,9 @@ class RecordedFlow:
             await self._flush()
             await self._sync()
         await self._watch(step)
+        self._events += 1
+        if self._on_event is not None:
+            self._on_event(event)
 
     async def _add(self, operation: Operation) -> None:
         full = len(self._batch) >= BATCH_MAX

@@ -103,10 +103,14 @@ class RecordedPolicy:
 
     def __init__(self) -> None:
         self.counts = PolicyCounts()
+        self._next_handle = 1
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget the recording and all orders: none is in the market. Counts go on."""
         self._book = RecordedBook()
         self._lines: dict[int, _Line] = {}
         self._owners: dict[int, int] = {}
-        self._next_handle = 1
         self._facts = EventFacts()
         self._actual_fills: dict[int, int] = {}
         self._held: dict[int, None] = {}

@@ -8,7 +8,7 @@ records make one event of their own: older files give them neither a clear recor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,7 +26,8 @@ class MboRecord(NamedTuple):
     """One market-by-order record.
 
     Units: price in 1e-9 of the quote currency (None when the record has none), size in lots, times
-    in ns since the Unix epoch. `action` is one of A, C, M, R, T, F, N; `side` is B, A or N.
+    in ns since the Unix epoch (0 when not known). `action` is one of A, C, M, R, T, F, N; `side` is
+    B, A or N.
     """
 
     action: str
@@ -46,11 +47,6 @@ class RecordedEvent(NamedTuple):
     number: int
     is_snapshot: bool
     records: tuple[MboRecord, ...]
-
-    @property
-    def time_ns(self) -> int:
-        """When the recorder received the end of the event, in ns since the Unix epoch."""
-        return self.records[-1].time_received_ns
 
 
 def read_symbols(path: Path) -> list[str]:
@@ -74,25 +70,46 @@ def read_events(path: Path, *, instrument_id: int | None = None) -> Iterator[Rec
 
 def group_events(records: Iterable[MboRecord]) -> Iterator[RecordedEvent]:
     """Cut a stream of records of one instrument into events."""
-    pending: list[MboRecord] = []
-    in_snapshot = False
-    number = 0
+    grouper = EventGrouper()
     for record in records:
+        yield from grouper.add(record)
+    yield from grouper.end()
+
+
+class EventGrouper:
+    """Cuts records of one instrument into events as they come."""
+
+    def __init__(self) -> None:
+        self._pending: list[MboRecord] = []
+        self._in_snapshot = False
+        self._number = 0
+
+    def add(self, record: MboRecord) -> Sequence[RecordedEvent]:
+        """Take a record in; the events that end with it, or before it."""
         snapshot = bool(record.flags & FLAG_SNAPSHOT)
-        if pending and snapshot != in_snapshot:
-            yield RecordedEvent(number, in_snapshot, tuple(pending))
-            number += 1
-            pending.clear()
-        in_snapshot = snapshot
-        pending.append(record)
+        ended = self.end() if snapshot != self._in_snapshot else ()
+        self._in_snapshot = snapshot
+        self._pending.append(record)
         if record.flags & FLAG_LAST:
-            yield RecordedEvent(number, in_snapshot, tuple(pending))
-            number += 1
-            pending.clear()
-        elif len(pending) > EVENT_RECORDS_MAX:
+            return (*ended, *self.end())
+        if len(self._pending) > EVENT_RECORDS_MAX:
             raise ValueError(f"an event of more than {EVENT_RECORDS_MAX} records")
-    if pending:
-        yield RecordedEvent(number, in_snapshot, tuple(pending))
+        return ended
+
+    def end(self) -> Sequence[RecordedEvent]:
+        """No record of the current event will come; the event, if there is one."""
+        if not self._pending:
+            return ()
+        event = RecordedEvent(self._number, self._in_snapshot, tuple(self._pending))
+        self._pending = []
+        self._number += 1
+        return (event,)
+
+    def replace(self, records: Iterable[MboRecord]) -> RecordedEvent:
+        """The book is another one now: an event of its own, in place of any that was begun."""
+        self._pending, self._in_snapshot = list(records), True
+        [event] = self.end()
+        return event
 
 
 def plain_records(records: MboRecords) -> Iterator[MboRecord]:

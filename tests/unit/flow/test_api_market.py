@@ -13,7 +13,8 @@ from tradepit.flow.api_market import ACCOUNTS, ApiMarket, account_name
 from tradepit.flow.generated_session import generate_session
 from tradepit.flow.market_port import OrderState
 from tradepit.flow.operations import Cancel, Fill, Outcome, Place, Replace, Trade
-from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
+from tradepit.flow.recorded import OutsiderOrder, RecordedFlow, RunResult
+from tradepit.flow.recorded_source import at_once
 
 UNIT = 1_000_000_000
 
@@ -26,8 +27,8 @@ async def prepared(node: Any) -> ApiMarket:
 
 def play(node: Any, *, events: int, outsiders: tuple[OutsiderOrder, ...] = ()) -> RunResult:
     async def run() -> RunResult:
-        flow = RecordedFlow(await prepared(node), pace=Pace(None), outsiders=outsiders)
-        return await flow.run(generate_session(seed=3, events=events))
+        flow = RecordedFlow(await prepared(node), outsiders=outsiders)
+        return await flow.run(at_once(generate_session(seed=3, events=events)))
 
     return asyncio.run(run())
 

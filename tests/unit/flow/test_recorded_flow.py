@@ -13,7 +13,8 @@ from tradepit.flow.generated_session import TICK, generate_session
 from tradepit.flow.local_market import LocalMarket
 from tradepit.flow.market_port import OrderState
 from tradepit.flow.operations import Cancel, Operation, Outcome
-from tradepit.flow.recorded import OutsiderOrder, Pace, RecordedFlow, RunResult
+from tradepit.flow.recorded import OutsiderOrder, RecordedFlow, RunResult
+from tradepit.flow.recorded_source import at_once
 from tradepit.flow.recorded_truth import RecordedTruth
 from tradepit.marketdata.recorded_events import RecordedEvent, read_events
 
@@ -25,8 +26,8 @@ def play(
     market: LocalMarket | None = None,
     outsiders: Sequence[OutsiderOrder] = (),
 ) -> RunResult:
-    flow = RecordedFlow(market or LocalMarket(), pace=Pace(None), outsiders=outsiders)
-    return asyncio.run(flow.run(events))
+    flow = RecordedFlow(market or LocalMarket(), outsiders=outsiders)
+    return asyncio.run(flow.run(at_once(events)))
 
 
 class BusyMarket(LocalMarket):
