@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradepit.marketdata.records import ACTION_TRADE, PRICE_NONE
-from tradepit.marketdata.sources.source import UNKNOWN_TIME, MboRecords, SourceInfo
+from tradepit.marketdata.sources.source import UNKNOWN_TIME, Mapping, MboRecords, SourceInfo
 from tradepit.marketdata.timeseries.catalog import TABLES, StoreError
 from tradepit.marketdata.timeseries.sampling import Sample
 
@@ -215,9 +215,12 @@ def symbol_of(info: SourceInfo, instrument_id: int, day_number: int) -> str:
     mappings = [each for each in info.mappings if each.instrument_id == instrument_id]
     if not mappings:
         return str(instrument_id)
-    return min(
-        mappings, key=lambda each: max(each.start - day, day - each.end, timedelta(-1))
-    ).symbol
+
+    def days_away(each: Mapping) -> timedelta:
+        last = each.end - timedelta(days=1)
+        return max(each.start - day, day - last, timedelta(0))
+
+    return min(mappings, key=days_away).symbol
 
 
 def _columns(rows: NDArray[np.void], wanted: dict[str, str]) -> dict[str, NDArray[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,38 +21,49 @@ from tests.unit.marketdata.timeseries.recount import (
 )
 from tests.unit.projections.journals import World
 
+from tradepit.marketdata.dbn_writer import DbnWriter, metadata_of
 from tradepit.marketdata.recorder import convert
-from tradepit.marketdata.records import PRICE_NONE, PRICE_SCALE
+from tradepit.marketdata.records import FLAG_LAST, PRICE_NONE, PRICE_SCALE
 from tradepit.marketdata.sources.dbn import DbnSource
 from tradepit.marketdata.sources.journal import JournalSource
 from tradepit.marketdata.sources.opening import open_source
-from tradepit.marketdata.sources.source import MboRecords, RecordingError
+from tradepit.marketdata.sources.source import (
+    Mapping,
+    MboRecords,
+    RecordingError,
+    SourceInfo,
+    new_records,
+)
 from tradepit.marketdata.timeseries.catalog import Catalog, StoreError
 from tradepit.marketdata.timeseries.loading import Changed, load_path
+from tradepit.marketdata.timeseries.staging import symbol_of
 
 pytest.importorskip("duckdb")
 
 LEVELS = 4
 TIMES = "epoch_ns(time), epoch_ns(ts_recv)"
-KILLED_AT_RENAME = """
+KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tradepit.journal.disk import Disk
 from tradepit.marketdata.timeseries.loading import load_path
 
 left = int(sys.argv[3])
-rename = Disk.rename
 
-def killed(self, source, target):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    rename(self, source, target)
+def counted(call):
+    def step(*arguments, **options):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*arguments, **options)
+    return step
 
-Disk.rename = killed
+Disk.rename = counted(Disk.rename)
+Path.unlink = counted(Path.unlink)
 load_path(Path(sys.argv[1]), Path(sys.argv[2]), replace="replace" in sys.argv)
 """
+"""Loads a file, and is killed at its n-th step: a file is renamed or removed."""
 
 
 def records_of(path: Path) -> MboRecords:
@@ -180,38 +192,109 @@ def test_sources_of_the_same_book_and_time_are_told(tmp_path: Path) -> None:
     assert load_path(tmp_path / "store", second).overlaps == (str(first),)
 
 
-@pytest.mark.parametrize("replaces", [False, True])
-def test_load_killed_at_any_rename_and_loaded_again_is_the_same(
-    tmp_path: Path, replaces: bool
-) -> None:
+def killed(store: Path, file: Path, step: int, *more: str) -> bool:
+    """Whether a load was killed at this step; otherwise it had fewer."""
+    arguments = [str(store), str(file), str(step), *more]
+    command = [sys.executable, "-c", KILLED, *arguments]
+    child = subprocess.run(command, check=False, timeout=60)
+    assert child.returncode in (0, -signal.SIGKILL)
+    return child.returncode != 0
+
+
+def check_files(store: Path) -> None:
+    """The files that there are, are those that manifests name."""
+    names = {name for load in Catalog(store).loads() for name in load.files}
+    assert {str(path.relative_to(store)) for path in store.rglob("*.parquet")} == names
+    assert len(list((store / "loads").glob("*.json"))) == len(Catalog(store).loads())
+    assert not (store / "loading").exists()
+
+
+def test_load_killed_at_any_step_and_loaded_again_is_the_same(tmp_path: Path) -> None:
     file = write_session(tmp_path / "session.dbn", seed=3, rate=0.002, records=1_200)
     load_path(tmp_path / "whole", file)
     wanted = everything(tmp_path / "whole")
     renames = len(list((tmp_path / "whole").rglob("*.parquet"))) + 1
-    assert renames > 20, renames
-    for kill_at in [*range(0, renames, 7), renames - 1, renames]:
-        store = tmp_path / f"killed-{kill_at}"
-        old = None
-        if replaces:
-            content = file.read_bytes()
-            load_path(store, write_session(file, seed=4))
-            old = everything(store)
-            file.write_bytes(content)
-        arguments = [str(store), str(file), str(kill_at), *(["replace"] if replaces else [])]
-        child = subprocess.run(
-            [sys.executable, "-c", KILLED_AT_RENAME, *arguments], check=False, timeout=60
-        )
-        is_over = kill_at == renames and not replaces
-        assert child.returncode == (0 if is_over else -signal.SIGKILL)
-        if kill_at < renames:
-            assert everything(store) == (old or {table: [] for table in wanted})
-        else:
-            assert everything(store) == wanted
-        load_path(store, file, replace=replaces)
+    assert renames > 20
+    for step in [*range(0, renames, 7), renames - 1]:
+        store = tmp_path / f"killed-{step}"
+        assert killed(store, file, step)
+        assert everything(store) == {table: [] for table in wanted}
+        load_path(store, file)
         assert everything(store) == wanted
-        names = {name for load in Catalog(store).loads() for name in load.files}
-        assert {str(path.relative_to(store)) for path in store.rglob("*.parquet")} == names
-        assert not (store / "loading").exists()
+        check_files(store)
+    assert not killed(tmp_path / "over", file, renames)
+
+
+def test_replacement_killed_at_any_step_shows_the_old_or_the_new(tmp_path: Path) -> None:
+    file, other = tmp_path / "session.dbn", tmp_path / "other.dbn"
+    write_session(file, seed=4, rate=0.02, records=600)
+    load_path(tmp_path / "old", file)
+    old = everything(tmp_path / "old")
+    old_content = file.read_bytes()
+    write_session(file, seed=3, rate=0.02, records=600)
+    load_path(tmp_path / "new", file)
+    new = everything(tmp_path / "new")
+    new_content = file.read_bytes()
+    renames = len(list((tmp_path / "new").rglob("*.parquet"))) + 1
+    removals = len(list((tmp_path / "old").rglob("*.parquet"))) + 1
+    for step in (0, renames - 1, renames, renames + removals // 2, renames + removals):
+        store = tmp_path / f"killed-{step}"
+        file.write_bytes(old_content)
+        load_path(store, file)
+        file.write_bytes(new_content)
+        assert killed(store, file, step, "replace")
+        assert everything(store) == (old if step < renames else new)
+        load_path(store, file, replace=True)
+        assert everything(store) == new
+        check_files(store)
+    other.write_bytes(old_content)
+    assert not killed(tmp_path / "over", other, renames + removals + 1)
+
+
+def test_book_of_the_last_second_of_a_day_has_the_symbol_of_that_day(tmp_path: Path) -> None:
+    day = date(2024, 1, 2)
+    midnight = (day - date(1969, 12, 31)).days * 86_400 * 10**9
+    records = new_records(2, publisher_id=1, instrument_id=7)
+    records["ts_event"] = records["ts_recv"] = [midnight - 10**9 // 2, midnight + 10**9 // 2]
+    records["action"], records["flags"], records["side"] = ord("A"), FLAG_LAST, ord("B")
+    records["order_id"], records["price"], records["size"] = [1, 2], 5 * PRICE_SCALE, 3
+    next_day = day + timedelta(days=1)
+    mappings = [
+        Mapping("OLD", 7, day, next_day),
+        Mapping("NEW", 7, next_day, next_day + timedelta(days=1)),
+    ]
+    file = tmp_path / "days.dbn"
+    info = SourceInfo("dbn", "3", "TEST", "mbo", symbols=["OLD", "NEW"], mappings=mappings)
+    with DbnWriter(file, metadata_of(info), is_compressed=False) as writer:
+        writer.write(records)
+        writer.close(metadata_of(info))
+    load_path(tmp_path / "store", file)
+    found = rows_of(
+        tmp_path / "store", "SELECT symbol, day, epoch_ns(time), bids[1].size FROM depth"
+    )
+    assert sorted(found, reverse=True) == [
+        ("OLD", day, midnight, 3), ("NEW", next_day, midnight + 10**9, 6),
+    ]  # fmt: skip
+    found = rows_of(tmp_path / "store", "SELECT symbol, day, record FROM messages")
+    assert sorted(found, reverse=True) == [("OLD", day, 0), ("NEW", next_day, 1)]
+
+
+@pytest.mark.parametrize(
+    ("day", "symbol"),
+    [("2024-01-01", "A"), ("2024-01-05", "A"), ("2024-01-06", "A"), ("2024-01-07", "A"),
+     ("2024-01-08", "B"), ("2024-01-09", "B"), ("2024-01-11", "B"), ("2024-03-01", "B")],
+)  # fmt: skip
+def test_symbol_is_that_of_the_day_or_of_the_nearest_one(day: str, symbol: str) -> None:
+    """A is valid on the 5th and 6th, B on the 9th and 10th."""
+    spans = (("A", "2024-01-05", "2024-01-07"), ("B", "2024-01-09", "2024-01-11"))
+    mappings = [
+        Mapping(name, 7, date.fromisoformat(start), date.fromisoformat(end))
+        for name, start, end in spans
+    ]
+    info = SourceInfo("dbn", "3", "TEST", "mbo", mappings=mappings)
+    number = (date.fromisoformat(day) - date(1970, 1, 1)).days
+    assert symbol_of(info, 7, number) == symbol
+    assert symbol_of(info, 8, number) == "8"
 
 
 def test_damaged_recording_leaves_nothing(tmp_path: Path) -> None:
