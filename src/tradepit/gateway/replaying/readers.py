@@ -24,6 +24,11 @@ from tradepit.gateway.session import SLOW_CONSUMER, TOO_BIG
 Control = Callable[[ReplayChange, Principal | None], Coroutine[Any, Any, Answer]]
 """Changes the replay as a PATCH does."""
 
+FULL_BYTES: Final = 256 << 10
+"""Waiting for a reader beyond what the kernel took: it is given no more until it has read."""
+
+ROOM_BYTES: Final = 32 << 10
+
 CONTROLS_MAX: Final = 32
 """Of one WebSocket at a time."""
 
@@ -73,9 +78,11 @@ class _Reading:
         self._loop = asyncio.get_running_loop()
         self._written_at = 0.0
         self._is_closing = False
+        self.is_full = False
 
     def _begin(self, wire: asyncio.Transport) -> None:
         self.wire = wire
+        wire.set_write_buffer_limits(high=FULL_BYTES, low=ROOM_BYTES)
         self._outlet = Outlet(wire, self._watch.limits)
         self._watch.opened(cast(Any, self))
         self._watch.spawn(self._replay.join(cast(Any, self), self._since))
@@ -100,7 +107,7 @@ class _Reading:
             outlet.write(data, messages, now_s)
             self._written_at = now_s
         else:
-            self._close_slow(excess)
+            self.close_slow(excess)
 
     def look(self) -> None:
         """Close a reader that does not take what it was sent; show that a quiet stream lives."""
@@ -108,12 +115,26 @@ class _Reading:
         if self._outlet is None or self._is_closing:
             return
         excess = self._outlet.excess(now_s)
+        missing = self._replay.missing(cast(Any, self))
+        if excess is None and missing > self._watch.limits.socket_messages_max:
+            excess = f"{missing} messages are missing"
         if excess is not None:
-            self._close_slow(excess)
+            self.close_slow(excess)
         elif self.is_stream and now_s - self._written_at > KEEP_ALIVE_SECONDS:
             self.send(b": keep-alive\n\n")
 
-    def _close_slow(self, excess: str) -> None:
+    def pause_writing(self) -> None:
+        """Enough waits for this reader."""
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        """It has taken it."""
+        self.is_full = False
+        if not self._is_closing:
+            self._replay.has_room(cast(Any, self))
+
+    def close_slow(self, excess: str) -> None:
+        """Close a reader that has exceeded a bound."""
         self._watch.slow_count += 1
         self._replay.leave(cast(Any, self))
         self._say_end("slow_consumer", excess)
@@ -185,12 +206,6 @@ class ReplaySocket(_Reading, WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._end()
-
-    def pause_writing(self) -> None:
-        """Bounded by `send` instead."""
-
-    def resume_writing(self) -> None:
-        """Bounded by `send` instead."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type

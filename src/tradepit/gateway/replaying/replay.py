@@ -37,12 +37,12 @@ TURN_MESSAGES: Final = 2048
 WINDOW_MESSAGES: Final = 65_536
 """Kept for readers that come back: with effects some 4 MB."""
 
-HOLD_BYTES: Final = 1 << 20
-"""What may wait for a reader whom the clock waits for, before it does."""
-
 AWAITED_BYTES: Final = 64 << 10
-"""The same for a reader who asked to be waited for: who acts on what it reads is to hear of a pause
-soon, and a pause comes behind all that waits."""
+"""What may wait for a reader who asked to be waited for: who acts on what it reads is to hear of a
+pause soon, and a pause comes behind all that waits."""
+
+CATCH_UP_MESSAGES: Final = 4_096
+"""Given at once to a reader that was behind and has room again."""
 
 HOLD_SECONDS: Final = 0.002
 """Between two looks whether such a reader has read."""
@@ -53,8 +53,8 @@ PATIENCE_SECONDS: Final = 0.25
 WINDOW_NOTE_BYTES: Final = 16 << 20
 """Of notes among them: each jump carries whole books."""
 
-SNAPSHOT_MESSAGES: Final = 4_096
-"""A reader that comes new may be given a snapshot so many messages old, and those after it."""
+MESSAGE_BYTES: Final = 350
+"""Of a step's text, about."""
 
 STYLES: Final = {True: RenderStyle.EVENTS, False: RenderStyle.FRAMES}
 """By whether a reader takes events; otherwise frames."""
@@ -74,7 +74,12 @@ class Reader(Protocol):
     def send(self, data: bytes, messages: int = 1) -> None: ...
     @property
     def waiting_bytes(self) -> int: ...
+    @property
+    def is_full(self) -> bool:
+        """Enough waits: it says so to `has_room` when more may come."""
+
     def close(self, code: int, reason: str) -> None: ...
+    def close_slow(self, excess: str) -> None: ...
 
 
 class _Part(NamedTuple):
@@ -131,6 +136,9 @@ class Replay:
         self._snapshots: dict[bool, _Snapshot] = {}
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._emitted_at = 0.0
+        self._behind: dict[Reader, int] = {}
+        """Readers that were full, and what they were sent last. They cost nothing until they have
+        room again; then they are given what they missed, if it is still kept."""
         self._held: dict[Reader, float] = {}
         self._is_closed = False
 
@@ -185,27 +193,62 @@ class Replay:
     def leave(self, reader: Reader) -> None:
         """Remove a reader."""
         self.readers.pop(reader, None)
+        self._behind.pop(reader, None)
         self._held.pop(reader, None)
+
+    def has_room(self, reader: Reader) -> None:
+        """A reader that was full has taken what waited."""
+        since = self._behind.get(reader)
+        while since is not None and not reader.is_full:
+            if since < self._window_start() - 1:
+                reader.close_slow(f"what came after message {since} is not kept any more")
+                return
+            since = self._send_since(reader, since, CATCH_UP_MESSAGES)
+            self._behind[reader] = since
+            if since == self.seq:
+                del self._behind[reader]
+                return
+
+    def missing(self, reader: Reader) -> int:
+        """How many messages a reader is behind."""
+        return self.seq - self._behind.get(reader, self.seq)
 
     def _window_start(self) -> int:
         return self._window[0].first_seq if self._window else self.seq + 1
 
-    def _send_since(self, reader: Reader, since: int) -> None:
-        for part in self._window:
-            skip = since + 1 - part.first_seq
-            if skip < part.messages:
-                data = self._encode(part, STYLES[reader.is_stream], max(0, skip))
-                reader.send(data, part.messages - max(0, skip))
+    def _send_since(self, reader: Reader, since: int, most: int = WINDOW_MESSAGES) -> int:
+        """Send what came after a message, about so much, in one write: parts are small, and there
+        may be thousands. Returns the number of the last one sent."""
+        style = STYLES[reader.is_stream]
+        behind = []
+        for part in reversed(self._window):
+            if part.first_seq + part.messages - 1 <= since:
+                break
+            behind.append(part)
+        pieces: list[bytes] = []
+        last = since
+        while behind and last - since < most:
+            part = behind.pop()
+            pieces.append(self._encode(part, style, max(0, since + 1 - part.first_seq)))
+            last = part.first_seq + part.messages - 1
+        if pieces:
+            reader.send(b"".join(pieces), last - since)
+        return last
 
     def _send_snapshot(self, reader: Reader, *, is_required: bool) -> None:
         found = self._snapshots.get(reader.by_order)
-        oldest = max(self._window_start() - 1, self.seq - SNAPSHOT_MESSAGES)
-        if found is None or found.seq < oldest:
+        if found is None or not self._is_fresh(found):
             text = self._snapshot_text(by_order=reader.by_order)
             found = self._snapshots[reader.by_order] = _Snapshot(self.seq, text)
         code = b'"code":"snapshot_required",' if is_required else b""
         reader.send(_wrapped(found.seq, code + found.text, STYLES[reader.is_stream]))
         self._send_since(reader, found.seq)
+
+    def _is_fresh(self, snapshot: _Snapshot) -> bool:
+        """Whether what has come since is less to send than a new snapshot."""
+        missed = self.seq - snapshot.seq
+        is_known = snapshot.seq >= self._window_start() - 1
+        return is_known and missed * MESSAGE_BYTES <= len(snapshot.text)
 
     def _snapshot_text(self, *, by_order: bool) -> bytes:
         books = self.books_text(by_order=by_order)
@@ -247,6 +290,11 @@ class Replay:
             self._window_bytes -= len(gone.note)
         encoded: dict[bool, bytes] = {}
         for reader in list(self.readers):
+            if reader in self._behind:
+                continue
+            if reader.is_full:
+                self._behind[reader] = part.first_seq - 1
+                continue
             is_stream = reader.is_stream
             if is_stream not in encoded:
                 encoded[is_stream] = self._encode(part, STYLES[is_stream], 0)
@@ -350,7 +398,8 @@ class Replay:
         is_held = False
         for reader in self.readers:
             is_awaited = self._is_private or reader.is_awaited
-            if reader.waiting_bytes <= (AWAITED_BYTES if reader.is_awaited else HOLD_BYTES):
+            has_enough = reader.is_awaited and reader.waiting_bytes > AWAITED_BYTES
+            if not (has_enough or reader.is_full):
                 self._held.pop(reader, None)
             elif is_awaited or (
                 is_free and now - self._held.setdefault(reader, now) < PATIENCE_SECONDS
