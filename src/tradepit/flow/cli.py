@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 import typer
+import uvloop
 from rich.console import Console
 
 from tradepit.client import AsyncClient
@@ -99,7 +100,7 @@ def recorded(
     screen = Console(stderr=as_json)
     try:
         run = RecordedRun(wish, screen)
-        result = asyncio.run(run.offline() if offline else run.online())
+        result = uvloop.run(run.offline() if offline else run.online())
     except (ClientError, MarketUnavailable, RecordingError) as error:
         screen.print(f"[red]{error}[/]")
         raise typer.Exit(1) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,6 +31,9 @@ from tradepit.marketdata.recorded_events import RecordedEvent, read_events, read
 
 PATIENT: Final = RetryPolicy(attempts=30)
 """A recording goes on where it was when the node comes back within a minute."""
+
+GC_THRESHOLDS: Final = (50_000, 20, 100)
+"""Orders of a recording live long and hold no cycles; by default some are always looked for."""
 
 PROGRESS_EVENTS: Final = 100
 """Events between two moves of the progress bar."""
@@ -111,6 +115,8 @@ class RecordedRun:
     async def online(self) -> RunResult:
         """Play a replay of the node into its market."""
         wish = self._wish
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         async with AsyncClient(wish.url, retries=NO_RETRIES) as client:
             await client.health()
         found = None if wish.file is None else survey(wish.file, wish.instrument_id)

@@ -151,7 +151,9 @@ class ReplaySource:
                 await self._change(state="playing")
                 return
             step = min(LEAD_MESSAGES, self._lead_to - self._led)
-            self._led = (await self._change(step=step)).position
+            replay = await self._change(step=step)
+            self._led = replay.position
+            self._is_led = replay.state == "ended"  # playing would begin anew
 
     async def _change(
         self,
