@@ -165,7 +165,8 @@ class RecordedRun:
         """How to pause it, in one line that can be copied."""
         path = f"{self._wish.url.rstrip('/')}/api/v1/replays/{replay.id}"
         self._screen.print(f"replay {replay.id} plays it; to pause it:", highlight=False)
-        pause = f"""curl -X PATCH {path} -d '{{"state": "paused"}}'"""
+        head = "-H 'Content-Type: application/json'"
+        pause = f"""curl -X PATCH {path} {head} -d '{{"state": "paused"}}'"""
         self._screen.print(pause, highlight=False, soft_wrap=True)
 
     def _stop(self, source: ReplaySource) -> None:
