@@ -111,6 +111,8 @@ async def serve_market(
             if config.projections.enabled:
                 companions.append(_projector(config))
             for flow in flows:
+                if "recorded" in flow:
+                    _show_pause(server.url)
                 companions.append(Companion(_name(flow), [*flow, "--url", server.url]))
             await _first(stopping.wait(), opened.node.wait_ended())
         finally:
@@ -325,5 +327,15 @@ The account "{account}" has money and coins. A first trade, in a shell or in Pyt
 
   from tradepit.client import Client, Place
   print(Client("{url}").place({place}))
+"""
+    console.print(text, highlight=False, markup=False)
+
+
+def _show_pause(url: str) -> None:
+    text = f"""The recorded session is a replay; its id is in the list. To pause it:
+
+  curl -s {url}/api/v1/replays
+  curl -s -X PATCH {url}/api/v1/replays/ID -H 'Content-Type: application/json' \\
+    -d '{{"state": "paused"}}'
 """
     console.print(text, highlight=False, markup=False)

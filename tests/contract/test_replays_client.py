@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from tests.contract.recordings import write_recording
@@ -25,6 +27,7 @@ from tradepit.client import (
 from tradepit.client.errors import Malformed, NotFound, Rejected
 from tradepit.client.replays import PlaceInBook, RecordedBook
 
+GUIDE = Path(__file__).parents[2] / "docs" / "replays.md"
 MESSAGES = 20_000
 SECONDS = 20.0
 Levels = dict[tuple[str, Decimal], list[int]]
@@ -205,3 +208,15 @@ def test_the_blocking_stream_can_go_on_after_a_message(client: Client, replay: R
         seqs = [next(stream).seq for _ in range(4)]
     with client.follow_replay(replay.id, since=seqs[-1]) as stream:
         assert [next(stream).seq for _ in range(2)] == [seqs[-1] + 1, seqs[-1] + 2]
+
+
+def test_what_the_guide_shows_happens(
+    market: ServedMarket, source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [code] = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    code = code.replace("http://127.0.0.1:8080", market.url).replace("day.dbn.zst", source)
+    exec(compile(code, GUIDE.name, "exec"), {"__name__": "guide"})
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("books anew False False")
+    assert said[1].startswith("books anew True False")
+    assert len(said) > MESSAGES / 2

@@ -248,8 +248,9 @@ SOCKETS: Final = {
     "after it, or give a snapshot with the code `snapshot_required` when too much was missed. "
     "A reader that falls behind is sent the event `error`, code `slow_consumer`, and closed.",
     f"{API}/replays/{{replay_id}}/stream": "A replay as Server-Sent Events. The first message is a "
-    "snapshot of the books (`?snapshot=orders`: with every order), then each message of the "
-    "recording with its effect, and notes: `state`, and `jump` with the books where the replay "
+    "snapshot of the books (`?snapshot=orders`: with every order; `?wait=true`: the clock waits "
+    "for this reader), then each message of the recording with its effect, and notes: `state`, and "
+    "`jump` with the books where the replay "
     "stands now. `seq` grows by one, also as the event's id: `Last-Event-ID` (or `from=`) goes on "
     "after it, or gives a snapshot with the code `snapshot_required`. `left_ns` is when a message "
     "left the replay's clock, in nanoseconds since the Unix epoch.",

@@ -67,3 +67,24 @@ def test_a_node_that_does_not_answer_is_named(session: str) -> None:
     result = runner.invoke(app, ["recorded", session, *options])
     assert result.exit_code == 1
     assert "http://127.0.0.1:9" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--offline", "--speed", "2"], "only max"),
+        (["--replay", "ab", "--speed", "2"], "its own"),
+        (["--speed", "1001"], "1000"),
+    ],
+)
+def test_a_speed_where_another_clock_decides_is_refused(
+    session: str, options: list[str], hint: str
+) -> None:
+    result = runner.invoke(app, ["recorded", session, *options])
+    assert result.exit_code == 2
+    assert hint in result.output
+
+
+@pytest.mark.parametrize("options", [[], ["--offline"], ["--offline", "--replay", "ab"]])
+def test_something_to_play_must_be_named(options: list[str]) -> None:
+    assert runner.invoke(app, ["recorded", *options]).exit_code == 2

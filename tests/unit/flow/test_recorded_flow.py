@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,15 @@ from tradepit.flow.local_market import LocalMarket
 from tradepit.flow.market_port import OrderState
 from tradepit.flow.operations import Cancel, Operation, Outcome
 from tradepit.flow.recorded import OutsiderOrder, RecordedFlow, RunResult
-from tradepit.flow.recorded_source import at_once
+from tradepit.flow.recorded_book import RecordedBook
+from tradepit.flow.recorded_source import Happening, Lull, Moved, at_once
 from tradepit.flow.recorded_truth import RecordedTruth
-from tradepit.marketdata.recorded_events import RecordedEvent, read_events
+from tradepit.marketdata.recorded_events import (
+    EventGrouper,
+    MboRecord,
+    RecordedEvent,
+    read_events,
+)
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "dbn"
 
@@ -183,3 +189,48 @@ def test_a_recording_without_a_snapshot_differs_only_by_what_spreads_traded() ->
     assert report.fills_share >= 0.95
     assert report.volume_recorded - report.volume_market == report.volume_implied
     assert result.ends_in_auction
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_move_cancels_everything_and_goes_on_from_the_book_of_the_new_place(seed: int) -> None:
+    events = generate_session(seed=seed, events=1_500)
+    market = BusyMarket(seed)
+
+    async def happenings() -> AsyncIterator[Happening]:
+        for event in events[:400]:
+            yield event
+        yield Lull()
+        yield Moved(book_after(events[:200]))
+        for event in events[200:]:
+            yield event
+
+    alone = asyncio.run(RecordedFlow(LocalMarket()).run(happenings()))
+    assert alone.comparison.is_within_targets
+    assert alone.comparison.events_compared == len(events[200:]) + 1
+    assert any("laid anew once" in note for note in alone.notes)
+    result = asyncio.run(RecordedFlow(market).run(happenings()))
+    assert (result.moves, result.counts.outsider_hits > 5) == (1, True)
+    truth = RecordedTruth()
+    for event in events:
+        truth.apply(event)
+    for side in ("buy", "sell"):
+        recorded = truth.levels(side)
+        for price, quantity in market.own_levels(side).items():
+            assert quantity <= recorded[price][0], (seed, side, price)
+
+
+def book_after(events: Sequence[RecordedEvent]) -> RecordedEvent:
+    """The whole recorded book as one event."""
+    book = RecordedBook()
+    orders: dict[int, None] = {}
+    for event in events:
+        book.take_in(event)
+        orders |= dict.fromkeys(record.order_id for record in event.records)
+    grouper = EventGrouper()
+    sides = {"buy": "B", "sell": "A"}
+    found = [(number, book.order(number)) for number in orders]
+    return grouper.replace(
+        MboRecord("A", sides[order.side], order.price, order.size, number, 0, 0, 0, 0)
+        for number, order in found
+        if order is not None
+    )
