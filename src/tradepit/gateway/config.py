@@ -71,7 +71,7 @@ class GatewayConfig:
     socket_wait_max: float = 10.0
     """Longest time that a message waits for its consumer: what it says is history by then."""
 
-    feed_window: int = 1024
+    feed_window: int = 4096
     """Messages kept per channel for `from`; beyond them a subscriber gets a snapshot."""
 
     data_dir: str | None = None
