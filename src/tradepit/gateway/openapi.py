@@ -3,6 +3,7 @@ decode requests. A test compares the table with the routes that are served."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -386,13 +387,17 @@ def _operation_id(route: Route) -> str:
     return "_".join([route.method, *(word.strip("{}").replace(".", "_") for word in words)])
 
 
-def _parameters(route: Route) -> list[Json]:
-    parameters: list[Json] = [
+def _path_parameters(path: str) -> list[Json]:
+    return [
         {"name": word[1:-1], "in": "path", "required": True,
          "schema": {"type": "string", "pattern": "^[!-.0-~]+$"}}
-        for word in route.path.split("/")
+        for word in path.split("/")
         if word.startswith("{")
     ]  # fmt: skip
+
+
+def _parameters(route: Route) -> list[Json]:
+    parameters = _path_parameters(route.path)
     for name, about, schema in route.query:
         required = name == "instrument" and route.path.endswith("/orderbook")
         parameters.append(
@@ -448,11 +453,13 @@ def _problem(status: int) -> Json:
 
 
 def _socket(path: str, about: str) -> Json:
+    statuses = (400, 403, 404, 409, 422, 426, 503) if "{" in path else (400, 403, 422, 426, 503)
     return {
-        "operationId": path.removeprefix(API).strip("/").replace("/", "_"),
+        "operationId": re.sub(r"\W+", "_", path.removeprefix(API)).strip("_"),
         "summary": "WebSocket",
         "description": about,
         "tags": ["streams"],
+        "parameters": _path_parameters(path),
         "responses": {"101": {"description": "switching to WebSocket"}}
-        | {str(status): _problem(status) for status in (400, 403, 422, 426)},
+        | {str(status): _problem(status) for status in statuses},
     }
