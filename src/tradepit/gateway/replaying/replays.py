@@ -19,7 +19,7 @@ from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.problems import UNDECODABLE, Refused, decoding_problem, refused
 from tradepit.gateway.replaying.entry import STATES, Entry
 from tradepit.gateway.replaying.exporting import DownloadStream, download_of
-from tradepit.gateway.replaying.keeping import SEQ_JUMP, Keeper
+from tradepit.gateway.replaying.keeping import SEQ_JUMP, Keeper, Kept
 from tradepit.gateway.replaying.queries import Query
 from tradepit.gateway.replaying.readers import ReadingOptions, ReplaySocket, ReplayStream
 from tradepit.gateway.replaying.replay import (
@@ -74,6 +74,7 @@ class Replays:
         self._tasks: set[asyncio.Task[None]] = set()
         self._cache: IndexCache | None = None
         self._keeper: Keeper | None = None
+        self._is_keeping = False
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     def __len__(self) -> int:
@@ -95,9 +96,18 @@ class Replays:
             self._entries[entry.id] = entry
             self.spawn(self._prepare(entry, path))
 
-    def _keep(self) -> None:
-        if self._keeper is not None:
-            self._keeper.keep([entry.kept() for entry in self._entries.values()])
+    async def _keep(self) -> None:
+        """Write what has changed, beside the loop: a disk may take its time."""
+        keeper = self._keeper
+        if keeper is not None and not self._is_keeping:
+            self._is_keeping = True
+            try:
+                await asyncio.to_thread(keeper.keep, self._kept())
+            finally:
+                self._is_keeping = False
+
+    def _kept(self) -> list[Kept]:
+        return [entry.kept() for entry in self._entries.values()]
 
     # Requests
 
@@ -363,11 +373,12 @@ class Replays:
                 entry.touched_s = now_s
             elif now_s - entry.touched_s > IDLE_SECONDS:
                 self._remove(entry, "nobody has watched it")
-        self._keep()
+        self.spawn(self._keep())
 
     def close(self) -> None:
         """The process stops."""
-        self._keep()
+        if self._keeper is not None:
+            self._keeper.keep(self._kept())
         for entry in list(self._entries.values()):
             self._remove(entry, "the node stops", GOING_AWAY)
         for task in self._tasks:
