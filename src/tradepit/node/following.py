@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS: Final = 0.02
 """Between two looks at the commit mark when nobody says that there is something new."""
 
+UNWATCHED_LOOK_SECONDS: Final = 0.25
+"""The same while nobody watches: what is read at once costs far less than frame by frame."""
+
 TURN_BYTES: Final = 256 << 10
 """Most bytes of frames in one turn of the loop, so that catching up delays nobody for long."""
 
@@ -50,6 +53,10 @@ class FollowingNode:
         self._on_end: Callable[[], None] = _ignore
         self._is_due = False
         self._is_stopped = False
+        self.is_watched: Callable[[], bool] = lambda: True
+        """Whether listeners have to hear of each frame."""
+        self.on_skipped: Callable[[], None] = _ignore
+        """Called when frames were applied of which listeners did not hear."""
         try:
             while frames := self._follower.step(CATCH_UP_BYTES):
                 self.replica.replay(frames)
@@ -84,7 +91,8 @@ class FollowingNode:
     def _tick(self) -> None:
         if not self._is_stopped:
             self.look()
-            self._loop.call_later(LOOK_SECONDS, self._tick)
+            wait = LOOK_SECONDS if self.is_watched() else UNWATCHED_LOOK_SECONDS
+            self._loop.call_later(wait, self._tick)
 
     def catch_up(self) -> None:
         """Apply everything that is durable now, before anything else happens. A node answers when
@@ -104,6 +112,13 @@ class FollowingNode:
     def _take_frames(self) -> bool:
         """Apply the next frames; False when there are none."""
         frames = self._follower.step(TURN_BYTES)
+        if frames and not self.is_watched():
+            try:
+                self.replica.replay(frames)
+            except EnginePanicked as error:
+                self._panic(error)
+            self.on_skipped()
+            return not self._is_stopped
         at = 0
         while at < len(frames):
             header = FrameHeader(*FRAME_HEADER.unpack_from(frames, at))

@@ -63,6 +63,31 @@ def test_it_follows_by_itself_and_says_when_it_has_everything(tmp_path: Path) ->
     asyncio.run(main())
 
 
+def test_while_nobody_watches_frames_are_applied_without_a_word(tmp_path: Path) -> None:
+    async def main() -> None:
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
+        heard: list[int] = []
+        skipped: list[int] = []
+        is_watched = False
+        follower.add_listener(lambda sequence, *_: heard.append(sequence))
+        follower.is_watched = lambda: is_watched
+        follower.on_skipped = lambda: skipped.append(follower.replica.sequence)
+        for number in range(20):
+            await opened_account(opened, f"a{number}")
+        follower.catch_up()
+        assert heard == []
+        assert skipped == [opened.node.replica.sequence]
+        assert follower.replica.state_hash() == opened.node.replica.state_hash()
+        is_watched = True
+        await opened_account(opened, "watched")
+        follower.catch_up()
+        assert heard == [opened.node.replica.sequence]
+        await opened.close()
+
+    asyncio.run(main())
+
+
 def test_it_takes_no_commands(tmp_path: Path) -> None:
     async def main() -> None:
         opened = await open_node(tmp_path, NodeOptions(market=MARKET))

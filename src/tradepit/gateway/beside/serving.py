@@ -50,6 +50,8 @@ class FeedServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._awaited = -1
         gateway.sockets.refresh = node.catch_up
+        node.is_watched = lambda: bool(len(gateway.sockets) or len(gateway.sockets.channels))
+        node.on_skipped = gateway.desk.market.listing.refresh
 
     async def serve(self) -> None:
         """Return when the node has gone."""
