@@ -219,8 +219,9 @@ def test_a_reader_that_pauses_is_given_what_it_missed(replay: Replaying) -> None
 
 
 def test_a_reader_that_stalls_is_cut_and_slows_nobody(replay: Replaying) -> None:
-    stalled, reader, book = replay.stream(), replay.socket(), Rebuilt()
+    stalled, silent, reader, book = replay.stream(), replay.socket(), replay.socket(), Rebuilt()
     stalled.next()
+    silent.next()
     book.take(reader.next())
     replay.change(speed="max", loop=True, state="playing")
     began = time.monotonic()
@@ -230,8 +231,13 @@ def test_a_reader_that_stalls_is_cut_and_slows_nobody(replay: Replaying) -> None
     replay.change(state="paused")
     messages = list(stalled.rest())
     assert messages[-1]["error"]["code"] == "slow_consumer"
-    assert messages[-1]["error"]["seq"] >= messages[-2]["seq"]
+    assert messages[-1]["error"]["seq"] == messages[-2]["seq"], "not the last that it was sent"
     stalled.close()
+    numbers: list[int] = []
+    with pytest.raises(Closed) as closed:
+        numbers.extend(message["seq"] for message in iter(silent.next, None))
+    assert (closed.value.code, closed.value.reason) == (4008, f"slow_consumer {numbers[-1]}")
+    silent.close()
     reader.close()
 
 

@@ -74,6 +74,8 @@ class _Reading:
         self.is_awaited = options.is_awaited
         self.wire: asyncio.Transport | None = None
         self._since = options.since
+        self.seq = options.since
+        """Of the last message that this reader was given; None when it has none."""
         self._outlet: Outlet | None = None
         self._loop = asyncio.get_running_loop()
         self._written_at = 0.0
@@ -96,8 +98,12 @@ class _Reading:
     def waiting_bytes(self) -> int:
         return 0 if self._outlet is None or self.wire is None else self._outlet.waiting_bytes
 
-    def send(self, data: bytes, messages: int = 1) -> None:
-        """Write messages, unless the reader has fallen too far behind."""
+    def send(self, data: bytes, messages: int = 1, seq: int | None = None) -> None:
+        """Write messages, unless the reader has fallen too far behind.
+
+        Args:
+            seq: of the last of them; None for what has no number.
+        """
         outlet = self._outlet
         if self.wire is None or outlet is None or self._is_closing or self.wire.is_closing():
             return
@@ -106,6 +112,8 @@ class _Reading:
         if excess is None:
             outlet.write(data, messages, now_s)
             self._written_at = now_s
+            if seq is not None:
+                self.seq = seq
         else:
             self.close_slow(excess)
 
@@ -176,7 +184,8 @@ class ReplayStream(_Reading, asyncio.Protocol):
         if self.wire is None or self._is_closing:
             return
         self._is_closing = True
-        text = f'{{"code":"{code}","detail":{json_text(detail)},"seq":{self._replay.seq}}}'
+        seq = "" if self.seq is None else f',"seq":{self.seq}'
+        text = f'{{"code":"{code}","detail":{json_text(detail)}{seq}}}'
         self.wire.write(b"event: error\ndata: %b\n\n" % text.encode())
         self.wire.close()
         self._loop.call_later(CLOSE_SECONDS, self.cut)
@@ -250,7 +259,8 @@ class ReplaySocket(_Reading, WSListener):
             return
         self._is_closing = True
         is_slow = number == SLOW_CONSUMER
-        reason = f"slow_consumer {self._replay.seq}" if is_slow else detail
+        last = "" if self.seq is None else f" {self.seq}"
+        reason = f"slow_consumer{last}" if is_slow else detail
         self._socket.send_close(cast(Any, number), reason.encode())
         self._socket.disconnect()
         self._loop.call_later(CLOSE_SECONDS, self.cut)

@@ -71,7 +71,7 @@ class Reader(Protocol):
     is_awaited: bool
     """The clock waits for this reader."""
 
-    def send(self, data: bytes, messages: int = 1) -> None: ...
+    def send(self, data: bytes, messages: int = 1, seq: int | None = None) -> None: ...
     @property
     def waiting_bytes(self) -> int: ...
     @property
@@ -232,7 +232,7 @@ class Replay:
             pieces.append(self._encode(part, style, max(0, since + 1 - part.first_seq)))
             last = part.first_seq + part.messages - 1
         if pieces:
-            reader.send(b"".join(pieces), last - since)
+            reader.send(b"".join(pieces), last - since, last)
         return last
 
     def _send_snapshot(self, reader: Reader, *, is_required: bool) -> None:
@@ -241,7 +241,8 @@ class Replay:
             text = self._snapshot_text(by_order=reader.by_order)
             found = self._snapshots[reader.by_order] = _Snapshot(self.seq, text)
         code = b'"code":"snapshot_required",' if is_required else b""
-        reader.send(_wrapped(found.seq, code + found.text, STYLES[reader.is_stream]))
+        text = _wrapped(found.seq, code + found.text, STYLES[reader.is_stream])
+        reader.send(text, 1, found.seq)
         self._send_since(reader, found.seq)
 
     def _is_fresh(self, snapshot: _Snapshot) -> bool:
@@ -298,7 +299,7 @@ class Replay:
             is_stream = reader.is_stream
             if is_stream not in encoded:
                 encoded[is_stream] = self._encode(part, STYLES[is_stream], 0)
-            reader.send(encoded[is_stream], part.messages)
+            reader.send(encoded[is_stream], part.messages, self.seq)
 
     def _is_window_full(self) -> bool:
         is_long = self._window_messages > WINDOW_MESSAGES
