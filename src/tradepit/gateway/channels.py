@@ -34,13 +34,15 @@ MILLI: Final = 1e-3
 class Channel:
     """One open channel: its number on the board, and its subscribers."""
 
-    __slots__ = ("head", "idle_since", "name", "number", "snapshot", "subscribers")
+    __slots__ = ("head", "idle_since", "name", "number", "sent", "snapshot", "subscribers")
 
-    def __init__(self, name: Name, number: int, head: str) -> None:
+    def __init__(self, name: Name, number: int, head: str, sent: int) -> None:
         self.name = name
         self.number = number
         self.head = head
         """Beginning of every message, up to its number."""
+        self.sent = sent
+        """Number of the last message that its subscribers were handed."""
         self.subscribers: dict[Subscriber, None] = {}
         self.idle_since = 0.0
         self.snapshot: tuple[int, bytes] | None = None
@@ -79,8 +81,9 @@ class Channels:
 
     def subscribe(self, subscriber: Subscriber, name: Name, since: int | None) -> None:
         """Add a subscriber to a WebSocket's channel, and send it a snapshot or what it missed."""
-        channel = self._join(subscriber, name)
+        channel = self._opened(name)
         if name.kind == "prints":
+            channel.subscribers[subscriber] = None
             return
         missed = None
         if since is not None and 0 <= since <= SEQ_MAX:
@@ -90,6 +93,7 @@ class Channels:
         else:
             text = f'{channel.head}{self._board.last(channel.number)},"resumed":true}}'
             subscriber.send(missed + text_frame(text.encode()))
+        channel.subscribers[subscriber] = None
 
     def open_stream(self, subscriber: Subscriber, names: Iterable[Name], since: int | None) -> None:
         """Add the subscriber of an event stream: snapshots, then what it missed, then an id that
@@ -97,8 +101,8 @@ class Channels:
         snapshots: list[bytes] = []
         known: list[int] = []
         now = place_after(self._market.replica.sequence)
-        for name in names:
-            channel = self._join(subscriber, name)
+        channels = [self._opened(name) for name in names]
+        for channel in channels:
             if since is not None and since <= now and self._board.remembers(channel.number, since):
                 known.append(channel.number)
             else:
@@ -106,18 +110,20 @@ class Channels:
                 snapshots.append(as_one(text, is_stream=True))
         missed = self._board.events_since(known, since or 0)
         subscriber.send(b"".join(snapshots) + missed + b"id: %b\n\n" % event_id(now))
+        for channel in channels:
+            channel.subscribers[subscriber] = None
 
     def subscribe_new(self, subscriber: Subscriber, name: Name, untold: bytes) -> None:
         """Add a subscriber to what these events have made: it was empty before them, and they are
         told next."""
         channel = self._channels.get(name) or self._open(name, untold)
-        channel.subscribers[subscriber] = None
         empty = _EMPTY.get(name.kind)
         if name.kind == "statistics":
             empty = self._snapshot(channel).decode()
         if empty is not None:
             text = f'{channel.head}{self._board.last(channel.number)},"snapshot":{empty}}}'
             subscriber.send(as_one(text.encode(), is_stream=subscriber.is_stream))
+        channel.subscribers[subscriber] = None
 
     def move(self, subscriber: Subscriber, before: Name, name: Name, untold: bytes) -> None:
         """Let a subscriber go on in another form of the same channel."""
@@ -140,16 +146,22 @@ class Channels:
             if not channel.subscribers and now_s - channel.idle_since > LINGER_SECONDS:
                 self._close(channel)
 
-    def last(self, name: Name) -> int:
-        """The number of the last message of an open channel."""
-        return self._board.last(self._channels[name].number)
+    def handed(self, subscriber: Subscriber, names: Iterable[Name]) -> int:
+        """The number after which a subscriber may go on in all of these channels: the smallest of
+        those that it was handed last, so that it may be sent some again and misses none. 0 when
+        one of them has not begun for it, or there are none."""
+        return min((self._handed(subscriber, name) for name in names), default=0)
 
-    def _join(self, subscriber: Subscriber, name: Name) -> Channel:
+    def _handed(self, subscriber: Subscriber, name: Name) -> int:
+        channel = self._channels.get(name)
+        return channel.sent if channel is not None and subscriber in channel.subscribers else 0
+
+    def _opened(self, name: Name) -> Channel:
+        """A channel of which everything is told, for one who begins with it."""
         channel = self._channels.get(name) or self._open(name)
         if name.timer_ms:
             self._board.conflate(self._replica, channel.number)
         self.flush()
-        channel.subscribers[subscriber] = None
         return channel
 
     def _open(self, name: Name, untold: bytes = b"") -> Channel:
@@ -166,7 +178,7 @@ class Channels:
             interval_s=name.interval_s,
             untold=untold,
         )
-        channel = Channel(name, number, head)
+        channel = Channel(name, number, head, self._board.last(number))
         self._channels[name] = self._by_number[number] = channel
         if name.timer_ms:
             self._timed.setdefault(name.timer_ms, set()).add(number)
@@ -200,30 +212,40 @@ class Channels:
             self._start_timers()
 
     def flush(self) -> None:
-        """Send everything that is pending: a channel's frames to each of its sockets, and to each
-        stream the events of all its channels in one order."""
+        """Send everything that is pending: to each stream the events of all its channels in one
+        order, and a channel's frames to each of its sockets.
+
+        `sent` of a channel moves when its sockets have been written to. Streams come before all of
+        them: one that is cut here has none of what is pending in any channel.
+        """
         board = self._board
         board.write_candles(self._replica)
-        streams: dict[Subscriber, list[int]] = {}
         pending = board.pending()
-        counts = dict(pending)
+        self._flush_streams(dict(pending))
         for number, count in pending:
+            channel = self._by_number[number]
             frames = b""
-            for subscriber in list(self._by_number[number].subscribers):
-                if subscriber.is_stream:
-                    streams.setdefault(subscriber, []).append(number)
-                else:
+            for subscriber in list(channel.subscribers):
+                if not subscriber.is_stream:
                     frames = frames or board.unsent_frames(number)
                     subscriber.send(frames, count)
+            board.sent(number)
+            channel.sent = board.last(number)
+
+    def _flush_streams(self, counts: dict[int, int]) -> None:
+        """Send streams what is pending; `counts` says how many messages, by channel."""
+        streams: dict[Subscriber, list[int]] = {}
+        for number in counts:
+            for subscriber in self._by_number[number].subscribers:
+                if subscriber.is_stream:
+                    streams.setdefault(subscriber, []).append(number)
         events: dict[tuple[int, ...], tuple[bytes, int]] = {}
         for subscriber, numbers in streams.items():
             names = tuple(numbers)
             if names not in events:
                 count = sum(counts[number] for number in numbers)
-                events[names] = board.unsent_events(numbers), count
+                events[names] = self._board.unsent_events(numbers), count
             subscriber.send(*events[names])
-        for number, _ in pending:
-            board.sent(number)
 
     def _push_report(self, report: Report) -> None:
         channel = self._channels[Name("execution", 0, report.account)]

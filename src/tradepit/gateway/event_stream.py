@@ -12,7 +12,7 @@ from tradepit.gateway.authentication import confine
 from tradepit.gateway.channel_names import Name, Pattern, check_conflation
 from tradepit.gateway.outlet import Outlet
 from tradepit.gateway.problems import refused
-from tradepit.marketdata.feeds import place_of
+from tradepit.marketdata.feeds import last_id, place_of
 
 if TYPE_CHECKING:
     from tradepit.gateway.socket import Sockets
@@ -43,6 +43,8 @@ class EventStream(asyncio.Protocol):
         self._asked: list[Name] = []
         self._since: int | None = None
         self._written_at = 0.0
+        self._last_id = b""
+        """Of the last event that it was handed with one."""
         self.names: dict[Name, None] = {}
         self.patterns: dict[Pattern, str | None] = {}
         """Channels of every instrument, each with the account that asked for it."""
@@ -103,13 +105,15 @@ class EventStream(asyncio.Protocol):
         if excess is None:
             outlet.write(data, messages, now_s)
             self._written_at = now_s
+            self._last_id = last_id(data) or self._last_id
         else:
             self._close_slow(excess)
 
     def _close_slow(self, excess: str) -> None:
         self._sockets.slow_count += 1
-        last = max((self._sockets.channels.last(name) for name in self.names), default=0)
-        self._end("slow_consumer", excess, last)
+        seq = self._sockets.channels.handed(self, self.names)
+        place = f',"seq":{seq},"last_event_id":{json_text(self._last_id.decode())}'
+        self._end("slow_consumer", excess, place)
 
     def look(self, now_s: float) -> None:
         """Say that the stream lives when there is nothing else to say; close it when what it was
@@ -123,14 +127,13 @@ class EventStream(asyncio.Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Say why, then close once what was written before is taken."""
-        self._end("stream_ended", reason, None)
+        self._end("stream_ended", reason)
 
-    def _end(self, code: str, detail: str, last: int | None) -> None:
+    def _end(self, code: str, detail: str, place: str = "") -> None:
         if self.wire is None or self.closing_since:
             return
         self.closing_since = self._sockets.now_s
-        seq = "" if last is None else f',"seq":{last}'
-        text = f'{{"code":"{code}","detail":{json_text(detail)}{seq}}}'
+        text = f'{{"code":"{code}","detail":{json_text(detail)}{place}}}'
         self.wire.write(b"event: error\ndata: %b\n\n" % text.encode())
         self.wire.close()
 

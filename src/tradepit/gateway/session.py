@@ -185,11 +185,8 @@ class Session(WSListener):
 
     def _close_slow(self) -> None:
         self._sockets.slow_count += 1
-        self.close(SLOW_CONSUMER, self._slow_reason())
-
-    def _slow_reason(self) -> str:
-        last = max((self._sockets.channels.last(name) for name in self.names), default=0)
-        return f"slow_consumer {last}"
+        last = self._sockets.channels.handed(self, self.names)
+        self.close(SLOW_CONSUMER, f"slow_consumer {last}")
 
     def close(self, code: int, reason: str) -> None:
         """Say why, then close once what was written before is taken."""

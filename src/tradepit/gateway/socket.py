@@ -263,9 +263,9 @@ class Sockets:
                 for unmarked in self._names_of(pattern, 0):
                     if unmarked in session.names:
                         name = unmarked._replace(account=account)
+                        self.channels.move(session, unmarked, name, events)
                         del session.names[unmarked]
                         session.names[name] = None
-                        self.channels.move(session, unmarked, name, events)
 
     def _late_names(self, session: Session | EventStream) -> Iterator[Name]:
         """Instruments that the `*` of a session now covers."""

@@ -16,7 +16,16 @@ from typing import Final, NamedTuple
 
 from tradepit._native import FeedBoard
 
-__all__ = ["COMMAND_SPAN", "FeedBoard", "Fill", "Report", "event_id", "place_after", "place_of"]
+__all__ = [
+    "COMMAND_SPAN",
+    "FeedBoard",
+    "Fill",
+    "Report",
+    "event_id",
+    "last_id",
+    "place_after",
+    "place_of",
+]
 
 COMMAND_SPAN: Final = 1_000_000
 """Places of one command; `COMMAND_SPAN` of crates/core/src/feed/changes.rs."""
@@ -56,6 +65,14 @@ def place_after(sequence: int) -> int:
 def event_id(place: int) -> bytes:
     """A place as the id of an event: `journal sequence.index`."""
     return b"%d.%d" % divmod(place, COMMAND_SPAN)
+
+
+def last_id(events: bytes) -> bytes | None:
+    """The last id in events of a stream; None when none has one. Data are single lines."""
+    start = events.rfind(b"\nid: ") + 1
+    if not events.startswith(b"id: ", start):
+        return None
+    return events[start + len(b"id: ") : events.index(b"\n", start)]
 
 
 def place_of(text: str) -> int | None:

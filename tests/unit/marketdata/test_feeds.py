@@ -26,6 +26,7 @@ from tradepit.marketdata.feeds import (
     Fill,
     Report,
     event_id,
+    last_id,
     place_after,
     place_of,
 )
@@ -304,3 +305,18 @@ def test_a_board_without_watchers_does_nothing() -> None:
     assert board.on_events(market.replica, b"\x05" * 96 * 100_000) == (False, [], [], [])
     assert time.perf_counter() - began < 0.05
     assert json.dumps(board.pending()) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("events", "found"),
+    [
+        (b"", None),
+        (b": keep-alive\n\n", None),
+        (b'data: {"text":"id: 9.9"}\n\n', None),
+        (b"id: 7.12\n\n", b"7.12"),
+        (b'id: 7.12\ndata: {"a":1}\n\ndata: {"b":"id: 9.9"}\n\n', b"7.12"),
+        (b'id: 7.12\ndata: {"a":1}\n\nid: 8.0\ndata: {"b":2}\n\n', b"8.0"),
+    ],
+)
+def test_the_last_id_is_the_one_a_browser_would_keep(events: bytes, found: bytes | None) -> None:
+    assert last_id(events) == found
