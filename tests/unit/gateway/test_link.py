@@ -9,7 +9,12 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from tradepit.gateway.beside.link import PENDING_BYTES_MAX, Link
+
+FAILING = b"fail"
+"""Whoever is sent a message that begins so fails."""
 
 
 class End:
@@ -24,6 +29,8 @@ class End:
     def _take(self, message: bytes, descriptor: int | None) -> None:
         self.messages.append((message, descriptor))
         self._changed.set()
+        if message.startswith(FAILING):
+            raise ValueError("this message cannot be handled")
 
     def _lose(self) -> None:
         self.is_lost = True
@@ -128,6 +135,41 @@ def test_a_process_that_does_not_read_is_given_up_at_a_bound() -> None:
 def test_bytes_that_are_no_messages_end_the_link() -> None:
     async def test(left: End, right: End, raw: socket.socket) -> None:
         raw.send(b"\xff\xff\xff\xff and more")
+        await left.until_lost()
+        assert left.messages == []
+
+    run(test)
+
+
+def test_a_message_that_fails_comes_once_and_keeps_no_other_from_coming(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sent = [FAILING if number % 4 == 1 else b"%d" % number for number in range(40)]
+
+    async def test(left: End, right: End, _raw: socket.socket) -> None:
+        kept = []
+        for number, message in enumerate(sent):
+            descriptor = None
+            if number % 2:
+                descriptor, writing = os.pipe()
+                kept.append(os.fstat(descriptor).st_ino)
+                os.close(writing)
+            left.link.send(message, descriptor)
+        await right.until(len(sent))
+        assert [message for message, _ in right.messages] == sent
+        came = [descriptor for _, descriptor in right.messages if descriptor is not None]
+        assert [os.fstat(descriptor).st_ino for descriptor in came] == kept
+        for descriptor in came:
+            os.close(descriptor)
+        assert not right.link.is_closed
+
+    run(test)
+    assert capsys.readouterr().out.count(f"failed size_bytes={len(FAILING)}") == 10
+
+
+def test_a_message_whose_descriptor_is_missing_ends_the_link() -> None:
+    async def test(left: End, right: End, raw: socket.socket) -> None:
+        raw.send(b"\x02\0\0\0\x01x")
         await left.until_lost()
         assert left.messages == []
 

@@ -10,6 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 SIZE_BYTES: Final = 4
 READ_BYTES: Final = 1 << 18
 DESCRIPTORS_PER_READ: Final = 64
@@ -21,7 +25,8 @@ PENDING_BYTES_MAX: Final = 64 << 20
 MESSAGE_BYTES_MAX: Final = 64 << 20
 
 Take = Callable[[bytes, int | None], None]
-"""One message, and the descriptor that came with it, which now belongs to the taker."""
+"""One message, and the descriptor that came with it, which now belongs to the taker. What it raises
+is logged."""
 
 
 class Link:
@@ -125,20 +130,29 @@ class Link:
         self._take_messages()
 
     def _take_messages(self) -> None:
-        at = 0
-        while not self._is_closed and len(self._read) - at >= SIZE_BYTES:
-            size = int.from_bytes(self._read[at : at + SIZE_BYTES], "little")
+        while not self._is_closed and len(self._read) >= SIZE_BYTES:
+            size = int.from_bytes(self._read[:SIZE_BYTES], "little")
             if not 0 < size <= MESSAGE_BYTES_MAX:
                 self._lose()
                 return
-            start = at + SIZE_BYTES
-            if len(self._read) - start < size:
-                break
-            descriptor = self._descriptors.popleft() if self._read[start] else None
-            message = bytes(self._read[start + 1 : start + size])
-            at = start + size
+            end = SIZE_BYTES + size
+            if len(self._read) < end:
+                return
+            has_descriptor = bool(self._read[SIZE_BYTES])
+            if has_descriptor and not self._descriptors:  # the kernel could not pass it on
+                self._lose()
+                return
+            descriptor = self._descriptors.popleft() if has_descriptor else None
+            message = bytes(self._read[SIZE_BYTES + 1 : end])
+            del self._read[:end]  # before anything can fail: nothing comes twice
+            self._deliver(message, descriptor)
+
+    def _deliver(self, message: bytes, descriptor: int | None) -> None:
+        """Hand over a message; one that fails takes none of the next with it."""
+        try:
             self._take(message, descriptor)
-        del self._read[:at]
+        except Exception:
+            log.exception("a message between processes failed", size_bytes=len(message))
 
 
 def _close(descriptor: int | None) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import structlog
 
 from tradepit.gateway.beside.link import Link
@@ -104,7 +105,12 @@ class FeedServer:
     # What the node says
 
     def _take(self, message: bytes, descriptor: int | None) -> None:
-        said = decode_from_node(message)
+        try:
+            said = decode_from_node(message)
+        except msgspec.DecodeError:
+            if descriptor is not None:
+                os.close(descriptor)
+            raise
         if isinstance(said, HandOver) and descriptor is not None:
             self._spawn(self._adopt(said, socket.socket(fileno=descriptor)))
             return
