@@ -37,7 +37,7 @@ async def serve_feeds(data_dir: Path, config: GatewayConfig, end: socket.socket)
     """Serve feeds and replays of a data directory until the node at the other end is gone.
 
     Raises:
-        JournalError: the journal is not whole.
+        JournalError: the journal is not whole, or cannot be followed any further.
     """
     raise_file_limit(config.connections_max + FILES_SPARE)
     node = FollowingNode(DataDirectory(data_dir), HISTORY)

@@ -16,6 +16,8 @@ import pytest
 from tests.contract.wire_socket import Closed, WireSocket
 from tests.end_to_end.node_process import NodeProcess
 
+from tradepit.journal.layout import DataDirectory
+
 SECONDS = 20.0
 ORDER = {"client_id": "ann", "instrument": "BTC-USD", "side": "buy", "quantity": "0.01"}
 
@@ -200,3 +202,27 @@ def test_a_stopped_feed_process_holds_up_neither_orders_nor_the_end(node: NodePr
     began = time.monotonic()
     assert node.stop() == 0
     assert time.monotonic() - began < SECONDS
+
+
+def test_a_feed_process_that_cannot_follow_ends_and_another_takes_its_place(
+    node: NodeProcess,
+) -> None:
+    stream = Stream(node, "book:BTC-USD")
+    stream.next()
+    [known] = feed_processes(node)
+    directory = DataDirectory(node.data_dir)
+    segment = directory.segment(directory.segments()[-1])
+    segment.rename(node.data_dir / "elsewhere")
+    placed = place(node, "64000")
+    assert stream.next()["code"] == "stream_ended"
+    with pytest.raises(EOFError):
+        stream.next()
+    stream.close()
+    until(lambda: known not in feed_processes(node))
+    (node.data_dir / "elsewhere").rename(segment)
+    assert "feeds cannot follow the journal" in node.log.read_text()
+    until(lambda: has_feeds(node))
+    again = Stream(node, "book:BTC-USD")
+    assert again.next()["snapshot"]["bids"][0]["price"] == placed["price"]
+    assert metric(node, "tradepit_feed_connections") == 1
+    again.close()

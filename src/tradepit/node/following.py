@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import structlog
 
-from tradepit._native import EnginePanicked, Replica
+from tradepit._native import EnginePanicked, FrameError, Replica
 from tradepit.domain.wire import FRAME_HEADER, FrameHeader
 from tradepit.journal.follow import JournalFollower
 from tradepit.journal.frame import frame_bytes
 from tradepit.journal.layout import DataDirectory
+from tradepit.journal.port import JournalError
 from tradepit.node.node import Listener
 from tradepit.node.outcome import Done, GatheredDone, Stopped
 from tradepit.node.recovery import History, Recovery
@@ -35,8 +36,16 @@ TURN_BYTES: Final = 256 << 10
 CATCH_UP_BYTES: Final = 8 << 20
 
 
+class CannotFollow(JournalError):
+    """The journal cannot be read on; what is there is from before, and stays so."""
+
+
 class FollowingNode:
-    """The journal of a node as it grows. Everything runs on one event loop, after `start`."""
+    """The journal of a node as it grows. Everything runs on one event loop, after `start`.
+
+    A journal that cannot be read on is not tried again: `failure` says why, and `on_failed` is
+    called, once. Whoever serves from this replica has to end.
+    """
 
     def __init__(self, directory: DataDirectory, history: History) -> None:
         """Bring a replica up to the journal's present end. Takes as long as a restart.
@@ -57,6 +66,8 @@ class FollowingNode:
         """Whether listeners have to hear of each frame."""
         self.on_skipped: Callable[[], None] = _ignore
         """Called when frames were applied of which listeners did not hear."""
+        self.failure: CannotFollow | None = None
+        self.on_failed: Callable[[], None] = _ignore
         try:
             while frames := self._follower.step(CATCH_UP_BYTES):
                 self.replica.replay(frames)
@@ -106,28 +117,32 @@ class FollowingNode:
             return
         if self._take_frames():
             self.look()
-        else:
+        elif not self._is_stopped:
             self._on_end()
 
     def _take_frames(self) -> bool:
-        """Apply the next frames; False when there are none."""
-        frames = self._follower.step(TURN_BYTES)
-        if frames and not self.is_watched():
+        """Apply the next frames; False when there are none, or no more can be applied."""
+        try:
             try:
-                self.replica.replay(frames)
+                return self._apply_next()
             except EnginePanicked as error:
                 self._panic(error)
+                self.on_skipped()
+        except (JournalError, FrameError, OSError) as error:
+            self._fail(error)
+        return False
+
+    def _apply_next(self) -> bool:
+        frames = self._follower.step(TURN_BYTES)
+        if frames and not self.is_watched():
+            self.replica.replay(frames)
             self.on_skipped()
-            return not self._is_stopped
+            return True
         at = 0
         while at < len(frames):
             header = FrameHeader(*FRAME_HEADER.unpack_from(frames, at))
             end = at + frame_bytes(header.record_count, header.text_bytes)
-            try:
-                self._apply(frames[at:end])
-            except EnginePanicked as error:
-                self._panic(error)
-                return False
+            self._apply(frames[at:end])
             at = end
         return bool(frames)
 
@@ -145,6 +160,13 @@ class FollowingNode:
         log.error("the engine panicked; nothing is followed any more", sequence=sequence)
         self._is_stopped = True
         self.replica = self._rebuild(sequence - 1)
+
+    def _fail(self, error: Exception) -> None:
+        """Stay here for good: what cannot be read now must not be passed over later."""
+        self._is_stopped = True
+        self.failure = CannotFollow(f"after sequence {self.replica.sequence}: {error}")
+        self.failure.__cause__ = error
+        self.on_failed()
 
     # What a gateway asks of a node.
 

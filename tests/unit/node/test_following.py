@@ -10,7 +10,7 @@ from tests.contract.served_market import MARKET
 
 from tradepit.domain import commands
 from tradepit.journal.layout import DataDirectory
-from tradepit.node.following import FollowingNode
+from tradepit.node.following import CannotFollow, FollowingNode
 from tradepit.node.opening import NodeOptions, OpenNode, open_node
 from tradepit.node.outcome import Stopped
 from tradepit.node.recovery import History
@@ -83,6 +83,40 @@ def test_while_nobody_watches_frames_are_applied_without_a_word(tmp_path: Path) 
         await opened_account(opened, "watched")
         follower.catch_up()
         assert heard == [opened.node.replica.sequence]
+        await opened.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_a_journal_that_cannot_be_read_on_is_told_once(tmp_path: Path, is_watched: bool) -> None:
+    async def main() -> None:
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        directory = DataDirectory(tmp_path)
+        follower = FollowingNode(directory, HISTORY)
+        told = asyncio.Event()
+        heard: list[int] = []
+        follower.add_listener(lambda sequence, *_: heard.append(sequence))
+        follower.is_watched = lambda: is_watched
+        follower.on_failed = told.set
+        await opened_account(opened, "before")
+        follower.catch_up()
+        known = follower.replica.sequence
+        [segment] = directory.segments()
+        path = directory.segment(segment)
+        path.rename(tmp_path / "elsewhere")
+        await opened_account(opened, "after")
+        follower.start(lambda: None)
+        async with asyncio.timeout(5):
+            await told.wait()
+        assert isinstance(follower.failure, CannotFollow)
+        assert str(known) in str(follower.failure)
+        (tmp_path / "elsewhere").rename(path)
+        told.clear()
+        follower.catch_up()  # nor when it could be read again: others were told that it has ended
+        assert not told.is_set()
+        assert follower.replica.sequence == known
+        assert len(heard) == is_watched
         await opened.close()
 
     asyncio.run(main())

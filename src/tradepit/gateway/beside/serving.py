@@ -53,9 +53,14 @@ class FeedServer:
         gateway.sockets.refresh = node.catch_up
         node.is_watched = lambda: bool(len(gateway.sockets) or len(gateway.sockets.channels))
         node.on_skipped = gateway.desk.market.listing.refresh
+        node.on_failed = self._on_lost
 
     async def serve(self) -> None:
-        """Return when the node has gone."""
+        """Return when the node has gone.
+
+        Raises:
+            CannotFollow: nobody can be served any more; everybody has been sent away.
+        """
         self._node.start(self._on_end)
         self._gateway.replays.restore()
         self._link.send(encode(Ready()))
@@ -67,6 +72,8 @@ class FeedServer:
             self._node.stop()
             self._gateway.close()
             self._link.close()
+        if self._node.failure is not None:
+            raise self._node.failure
 
     def _on_lost(self) -> None:
         self._lost.set()
@@ -151,29 +158,35 @@ class FeedServer:
 
     def adopted(self, over: HandOver, transport: asyncio.Transport) -> None:
         """A connection is on our loop: make of it what its request asked for."""
-        if len(self._connections) >= self._gateway.config.connections_max:
+        self._connections[over.number] = transport
+        try:
+            self._begin(over, transport)
+        except Exception:
+            log.exception("a connection cannot be served")
+            transport.abort()
+
+    def _begin(self, over: HandOver, transport: asyncio.Transport) -> None:
+        if len(self._connections) > self._gateway.config.connections_max:
             refuse(transport, problem_answer(problem_of("overloaded", "too many streams")))
             return
-        self._connections[over.number] = transport
         self._node.catch_up()
-        if over.is_socket:
-            speak = self._speaker(over.number)
-            session = self._gateway.take_socket(
-                transport,
-                over.url,
-                over.headers,
-                over.rest,
-                None,
-                over.principal,
-                speak=speak,
-                is_open=over.is_open,
-            )
-            if session is not None:
-                self._sessions[over.number] = session
-                for message in over.messages:
-                    session.on_message(message)
-        else:
+        if not over.is_socket:
             self._gateway.take_stream(transport, over.url, over.headers, None, over.principal)
+            return
+        session = self._gateway.take_socket(
+            transport,
+            over.url,
+            over.headers,
+            over.rest,
+            None,
+            over.principal,
+            speak=self._speaker(over.number),
+            is_open=over.is_open,
+        )
+        if session is not None:
+            self._sessions[over.number] = session
+            for message in over.messages:
+                session.on_message(message)
 
     def _speaker(self, number: int) -> Callable[[bytes], None]:
         return lambda message: self._link.send(encode(Said(number, message)))
