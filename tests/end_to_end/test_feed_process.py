@@ -147,6 +147,23 @@ def test_orders_on_a_socket_that_has_subscribed_are_answered_in_order(node: Node
     wire.close()
 
 
+def test_its_lag_does_not_count_what_came_after_it_spoke(node: NodeProcess) -> None:
+    stream = Stream(node, "trades:BTC-USD")
+    stream.next()
+    until(lambda: b"\ntradepit_feed_lag " in node.get("/metrics"))
+    lags = []
+    for number in range(5):
+        for _ in range(10):
+            place(node, "60000")
+        trade = ORDER | {"side": "sell", "price": "60000", "client_id": f"seller-{number}"}
+        node.request("POST", "/api/v1/orders", json.dumps(trade).encode())
+        assert "data" in stream.next()  # so it has applied all of them
+        lags.append(metric(node, "tradepit_feed_lag"))
+    stream.close()
+    # It speaks once a second and may do so between an order and its trade, but not every time.
+    assert lags.count(0) >= 3, lags
+
+
 def test_a_killed_feed_process_is_replaced_and_readers_are_told(node: NodeProcess) -> None:
     placed = []
     for number in range(4):

@@ -31,7 +31,7 @@ def gateway_source(gateway: Gateway) -> Source:
         yield Sample(
             "tradepit_slow_consumers", "Sockets closed with 4008.", gateway.sockets.slow_count, True
         )
-        yield from _feeds(gateway.feeds, replica.sequence)
+        yield from _feeds(gateway.feeds)
         if gateway.access is not None:
             denied = gateway.access.failed_count
             yield Sample("tradepit_denied", "Failed authentications.", denied, True)
@@ -45,14 +45,13 @@ def gateway_source(gateway: Gateway) -> Source:
     return Source(samples, [gateway.desk.latency])
 
 
-def _feeds(door: FeedDoor, sequence: int) -> Iterable[Sample]:
+def _feeds(door: FeedDoor) -> Iterable[Sample]:
     """What the feed process has said of itself."""
     yield Sample("tradepit_feed_process", "1 when it serves streams.", door.is_open)
     yield Sample("tradepit_feed_connections", "Connections that it serves.", door.connections)
     counted = door.counted
     if counted is not None:
-        behind = max(0, sequence - counted.sequence)
-        yield Sample("tradepit_feed_lag", "Commands that it had not applied.", behind)
+        yield Sample("tradepit_feed_lag", "Commands that it had not applied.", counted.lag)
         yield Sample("tradepit_feed_channels", "Channels that somebody follows.", counted.channels)
         yield Sample("tradepit_replays", "Replays of recordings.", counted.replays)
         yield Sample("tradepit_feed_slow_consumers", "Closed as too slow.", counted.slow, True)

@@ -36,7 +36,16 @@ class JournalFollower:
         self.generation = 0
         """Of the mark that was read last."""
         self.durable_sequence = 0
-        """Last durable sequence as of the last step."""
+        """Last durable sequence as of the last step or look."""
+
+    def look(self) -> int:
+        """Return the last durable sequence at this moment.
+
+        Raises:
+            MarkDamaged: the commit mark cannot be read.
+        """
+        self._mark()
+        return self.durable_sequence
 
     def step(self, most_bytes: int = READ_BYTES) -> bytes:
         """Return the next whole frames and move behind them; empty when there are none yet.

@@ -94,9 +94,13 @@ class FollowingNode:
             self._is_due = True
             self._loop.call_soon(self._step)
 
-    @property
-    def lag(self) -> int:
-        """Durable commands that are not applied, as of the last look."""
+    def measure_lag(self) -> int:
+        """Return how many commands are durable and not applied, at this moment."""
+        if self.failure is None:
+            try:
+                self._follower.look()
+            except (JournalError, OSError) as error:
+                self._fail(error)
         return max(0, self._follower.durable_sequence - int(self.replica.sequence))
 
     def _tick(self) -> None:

@@ -56,7 +56,7 @@ def test_it_follows_by_itself_and_says_when_it_has_everything(tmp_path: Path) ->
             while follower.replica.sequence < opened.node.replica.sequence:
                 has_all.clear()
                 await has_all.wait()
-        assert follower.lag == 0
+        assert follower.measure_lag() == 0
         follower.stop()
         await opened.close()
 
@@ -83,6 +83,21 @@ def test_while_nobody_watches_frames_are_applied_without_a_word(tmp_path: Path) 
         await opened_account(opened, "watched")
         follower.catch_up()
         assert heard == [opened.node.replica.sequence]
+        await opened.close()
+
+    asyncio.run(main())
+
+
+def test_its_lag_is_what_is_durable_now_and_not_applied(tmp_path: Path) -> None:
+    async def main() -> None:
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
+        before = opened.node.replica.sequence
+        for number in range(5):
+            await opened_account(opened, f"a{number}")
+        assert follower.measure_lag() == opened.node.replica.sequence - before > 0
+        follower.catch_up()
+        assert follower.measure_lag() == 0
         await opened.close()
 
     asyncio.run(main())

@@ -89,7 +89,8 @@ class Answered(msgspec.Struct, tag="answered", frozen=True):
 class Counted(msgspec.Struct, tag="counted", frozen=True):
     """Feed process: its numbers, for the node's metrics."""
 
-    sequence: int
+    lag: int
+    """Durable commands that it has not applied, as it says so."""
     connections: int
     channels: int
     slow: int

@@ -94,7 +94,7 @@ class FeedServer:
             self._close_ended()
             sockets = gateway.sockets
             counted = Counted(
-                self._node.replica.sequence,
+                self._node.measure_lag(),
                 len(self._connections),
                 len(sockets.channels),
                 sockets.slow_count + gateway.replays.slow_count,
