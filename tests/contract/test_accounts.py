@@ -100,7 +100,7 @@ def test_money_is_deposited_withdrawn_and_transferred(trader: Trader) -> None:
     assert balance(trader, trader.bob)["total"] == "1000001.00000000"
     answers = [
         trader.http.post(f"{alice}/withdrawals", json={"asset": "USD", "amount": "2000000"}),
-        trader.http.post(f"{alice}/withdrawals", json={"asset": "XXX", "amount": "2"}),
+        trader.http.post(f"{alice}/withdrawals", json={"asset": "DOGE", "amount": "2"}),
         trader.http.post(f"{alice}/withdrawals", json={"asset": "USD", "amount": "-2"}),
         trader.http.post(f"{alice}/transfers", json=body | {"to": trader.alice}),
         trader.http.post(f"{bob}/transfers", json=body | {"to": "nobody"}),

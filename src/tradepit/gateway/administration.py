@@ -91,11 +91,14 @@ class AdminDraft(Draft):
                 return self._rejected(events, position, sequence)
             if kind == EventKind.COMMAND_REPEATED:
                 return self._repeated(events, position)
-            if kind == self.last:
+            if self._concerns(events, position, kind):
                 found = position
         if found < 0:
             return super().answer(events, stop, stop, sequence)
         return self._done(events, found, stop, sequence + self.count - 1)
+
+    def _concerns(self, events: bytes, position: int, kind: int) -> bool:
+        return kind == self.last
 
     def _done(self, events: bytes, position: int, stop: int, sequence: int) -> Answer:
         count = 0

@@ -340,11 +340,11 @@ class _Many:
         self.desk = desk
         self.drafts = drafts
         self.reply = reply
-        self.counts = [draft.count if isinstance(draft, Draft) else 0 for draft in drafts]
+        self.counts = [0 if isinstance(draft, Answer) else draft.count for draft in drafts]
         """Commands of each operation."""
 
     def submit(self) -> None:
-        drafts = [draft for draft in self.drafts if isinstance(draft, Draft)]
+        drafts = [draft for draft in self.drafts if not isinstance(draft, Answer)]
         if not drafts:
             self._reply(self.drafts, 0)  # type: ignore[arg-type]
             return
@@ -379,7 +379,7 @@ class _Many:
     def _answer(
         self, draft: Draft | Answer, events: bytes, start: int, stop: int, sequence: int
     ) -> Answer:
-        if not isinstance(draft, Draft):
+        if isinstance(draft, Answer):
             return draft
         try:
             return draft.answer(events, start, stop, sequence)

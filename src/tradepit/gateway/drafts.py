@@ -7,6 +7,7 @@ in common; `placing`, `changing` and `administration` hold the kinds.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 from tradepit.domain import commands
@@ -47,7 +48,7 @@ class StaleDefinition(Exception):
     """The instrument changed under the command: nothing was recorded, draft it anew."""
 
 
-class Draft:
+class Draft(ABC):
     """One write. `records` and `texts` go to the journal; `answer` reads what came back."""
 
     __slots__ = (
@@ -71,7 +72,7 @@ class Draft:
         self.is_urgent = False
         self.instrument: Instrument | None = None
 
-    def redraft(self) -> None:
+    def redraft(self) -> None:  # noqa: B027 (most have nothing to translate)
         """Translate anew under the definitions of now."""
 
     def answer(self, events: bytes, start: int, stop: int, sequence: int) -> Answer:
@@ -91,15 +92,17 @@ class Draft:
             position += EVENT_BYTES
         return problem_answer(problem_of("unknown_outcome", outcome="unknown"))
 
+    @abstractmethod
     def _concerns(self, events: bytes, position: int, kind: int) -> bool:
         """Whether this event tells that the command was done (and not a side effect before)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _done(self, events: bytes, position: int, stop: int, sequence: int) -> Answer:
-        raise NotImplementedError
+        """Read the answer to a command that was done; its event is at `position`."""
 
+    @abstractmethod
     def _replayed(self, order_id: int, sequence: int, result: int) -> Answer:
-        raise NotImplementedError
+        """Answer a command that was done before, at `sequence`, under the same key."""
 
     def _rejected(self, events: bytes, position: int, sequence: int) -> Answer:
         reject = read_reject(events, position)

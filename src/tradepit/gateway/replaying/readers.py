@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -32,6 +33,9 @@ ROOM_BYTES: Final = 32 << 10
 CONTROLS_MAX: Final = 32
 """Of one WebSocket at a time."""
 
+CLOSE_SECONDS: Final = 5.0
+"""A closed reader that does not take its last words in this time is cut."""
+
 
 class Watch(Protocol):
     """What a reader needs of all replays."""
@@ -55,7 +59,7 @@ class ReadingOptions(NamedTuple):
     """The clock waits for this reader."""
 
 
-class _Reading:
+class _Reading(ABC):
     """What both kinds of readers have in common."""
 
     is_stream = False
@@ -156,8 +160,13 @@ class _Reading:
         if self.wire is not None:
             self.wire.abort()
 
+    @abstractmethod
     def _say_end(self, code: str, detail: str, number: int = SLOW_CONSUMER) -> None:
-        raise NotImplementedError
+        """Write why nothing more comes, and close.
+
+        Args:
+            code: for a stream; `number`: for a WebSocket.
+        """
 
 
 class ReplayStream(_Reading, asyncio.Protocol):
@@ -264,7 +273,3 @@ class ReplaySocket(_Reading, WSListener):
         self._socket.send_close(cast(Any, number), reason.encode())
         self._socket.disconnect()
         self._loop.call_later(CLOSE_SECONDS, self.cut)
-
-
-CLOSE_SECONDS: Final = 5.0
-"""A closed reader that does not take its last words in this time is cut."""
