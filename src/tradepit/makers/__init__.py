@@ -1,0 +1,56 @@
+"""Market makers: strategies that quote both sides.
+
+Nothing here does I/O, reads a clock or draws random numbers: whoever drives a strategy (a live
+maker, a replay, a simulation) hands it events and times, and asks for quotes.
+
+- `strategy`: the interface, `Strategy`, and the events that it hears
+- `instrument`: ticks and lots of one instrument, to and from decimals
+- `bounds`: what no quote may pass: position limit, grant, the other side of the book
+- `sizes`: sizes that lean against the position
+- `estimates`: volatility and arrivals, measured from the feed
+- `inventory_skew`, `avellaneda_stoikov`, `book_pegged`: the strategies
+- `referenced`: any strategy around a price from elsewhere
+- `registry`: strategies by name, with their parameters
+"""
+
+from tradepit.makers.bounds import passive, within_grant, within_limit
+from tradepit.makers.instrument import InstrumentSpec
+from tradepit.makers.registry import (
+    STRATEGIES,
+    ParameterDescription,
+    StrategyChoice,
+    StrategyError,
+    StrategyKind,
+    build,
+    describe,
+    kind_of,
+)
+from tradepit.makers.strategy import (
+    BookView,
+    OwnFill,
+    OwnPosition,
+    PublicTrade,
+    Strategy,
+    TwoSided,
+)
+
+__all__ = [
+    "STRATEGIES",
+    "BookView",
+    "InstrumentSpec",
+    "OwnFill",
+    "OwnPosition",
+    "ParameterDescription",
+    "PublicTrade",
+    "Strategy",
+    "StrategyChoice",
+    "StrategyError",
+    "StrategyKind",
+    "TwoSided",
+    "build",
+    "describe",
+    "kind_of",
+    "passive",
+    "within_grant",
+    "within_limit",
+]
