@@ -1,7 +1,8 @@
-"""Market makers: strategies that quote both sides.
+"""Market makers: strategies that quote both sides, and what they earned by it.
 
 Nothing here does I/O, reads a clock or draws random numbers: whoever drives a strategy (a live
-maker, a replay, a simulation) hands it events and times, and asks for quotes.
+maker, a replay, a simulation) hands it events and times, and asks for quotes. How to choose,
+configure and write one: docs/makers.md.
 
 - `strategy`: the interface, `Strategy`, and the events that it hears
 - `instrument`: ticks and lots of one instrument, to and from decimals
@@ -11,6 +12,7 @@ maker, a replay, a simulation) hands it events and times, and asks for quotes.
 - `inventory_skew`, `avellaneda_stoikov`, `book_pegged`: the strategies
 - `referenced`: any strategy around a price from elsewhere
 - `registry`: strategies by name, with their parameters
+- `statistics`: what a maker did in one symbol; `profit`: its exact profit and loss
 """
 
 from tradepit.makers.bounds import passive, within_grant, within_limit
@@ -25,6 +27,7 @@ from tradepit.makers.registry import (
     describe,
     kind_of,
 )
+from tradepit.makers.statistics import MakerReport, MakerStatistics
 from tradepit.makers.strategy import (
     BookView,
     OwnFill,
@@ -38,6 +41,8 @@ __all__ = [
     "STRATEGIES",
     "BookView",
     "InstrumentSpec",
+    "MakerReport",
+    "MakerStatistics",
     "OwnFill",
     "OwnPosition",
     "ParameterDescription",
