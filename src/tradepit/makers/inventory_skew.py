@@ -3,19 +3,26 @@
 Reference price, the first of these that there is: the middle of the own quote while it is
 younger than its time-to-live; an outside reference; the last fill; the middle of the book; the
 configured price. Own fills of `q` move it: up by `impact` × q after a sell, down after a buy.
+
+**Why a side is no larger than spread / impact.** Whoever trades with this maker alone moves its
+price r by what they hold. Buying q at once costs q (r + spread / 2), while the price at which they
+could have bought it little by little goes from r to r + impact × q: a gain of
+q / 2 × (impact × q - spread) over that path, and the same for a sell. The path itself gives
+nothing on the way up and down. So nobody can gain by pushing the price up and selling into it, as
+long as no side can be taken for more than spread / impact at one price.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, lcm
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from tradepit.domain.wire import Side
-from tradepit.makers.bounds import within_limit
+from tradepit.makers.bounds import within_grant, within_limit
 from tradepit.makers.estimates import SECOND_NS
 from tradepit.makers.instrument import InstrumentSpec
 from tradepit.makers.parameters import require_not_negative, require_positive, whole_lots
@@ -49,6 +56,9 @@ class InventorySkewParameters(Struct, frozen=True, kw_only=True, forbid_unknown_
     reference_price: Annotated[
         Decimal, Meta(description="Where to begin without a book, a fill or an own quote.")
     ] = Decimal(100)
+    sweep_guard: Annotated[
+        bool, Meta(description="Quote no more on a side than spread / impact, at least a lot.")
+    ] = True
     quote_ttl_s: Annotated[
         int, Meta(ge=1, description="Seconds for which the middle of the own quote is believed.")
     ] = 30
@@ -65,6 +75,7 @@ class InventorySkew(Strategy):
     Sizes are the leaning sizes of the position, plus an offset: a fill adds `fill_gain` to its
     own side (which has just been emptied by it) and takes `fill_loss` off the other. Offsets are
     within ± the default size and run back to zero at `recovery_per_s`, so they never lock a side.
+    The guard bounds what comes out; with the default numbers it is the default size.
 
     Lost in a restart: the way the reference came (it begins at the last fill) and the offsets.
     """
@@ -79,15 +90,21 @@ class InventorySkew(Strategy):
         self._loss_nanolots = whole_lots(spec, parameters, "fill_loss") * NANO
         self._recovery_lots_per_s = whole_lots(spec, parameters, "recovery_per_s")
         self._spread_ticks = ceil(spec.in_ticks(parameters.spread))
-        self._half_spread_ticks = Fraction(self._spread_ticks, 2)
-        self._lowest_ticks = 1 + self._half_spread_ticks
-        self._impact_ticks = spec.in_ticks(parameters.impact) * Fraction(spec.lot_size)
-        self._start_ticks = spec.in_ticks(parameters.reference_price)
+        impact_ticks = spec.in_ticks(parameters.impact) * Fraction(spec.lot_size)
+        start_ticks = spec.in_ticks(parameters.reference_price)
+        self._side_max_lots = (
+            _sweepable_lots(self._spread_ticks, impact_ticks) if parameters.sweep_guard else None
+        )
+        # The reference is a whole number of parts of a tick, fine enough for every price here.
+        self._parts = lcm(2, impact_ticks.denominator, start_ticks.denominator)
+        self._impact = int(impact_ticks * self._parts)
+        self._start = int(start_ticks * self._parts)
+        self._lowest = self._parts + self._spread_ticks * self._parts // 2
+        self._own: int | None = None
+        self._own_ns = 0
         self._ttl_ns = parameters.quote_ttl_s * SECOND_NS
         self._book: BookView | None = None
         self._outside_ticks: int | None = None
-        self._own_ticks: Fraction | None = None
-        self._own_ns = 0
         self._bid_offset_nanolots = 0
         self._ask_offset_nanolots = 0
         self._recovered_ns = 0
@@ -99,8 +116,7 @@ class InventorySkew(Strategy):
         if not self._inventory.take_fill(fill):
             return
         sold = fill.side is Side.SELL
-        move = self._impact_ticks * fill.quantity_lots
-        self._move(move if sold else -move, fill)
+        self._move(fill, up=sold)
         self._recover(fill.time_ns)
         gain, loss = self._gain_nanolots, -self._loss_nanolots
         self._offset(bid=loss if sold else gain, ask=gain if sold else loss)
@@ -109,17 +125,17 @@ class InventorySkew(Strategy):
         self._inventory.take_position(position)
 
     def on_reference(self, price_ticks: int, time_ns: int) -> None:
-        if self._own_ticks is not None and self._outside_ticks is not None:
-            self._own_ticks += price_ticks - self._outside_ticks
-        elif self._own_ticks is not None:
-            self._own_ticks = None
+        if self._outside_ticks is None:
+            self._own = None
+        elif self._own is not None:
+            self._own += (price_ticks - self._outside_ticks) * self._parts
         self._outside_ticks = price_ticks
 
     def quote(self, now_ns: int) -> TwoSided | None:
-        reference = max(self._lowest_ticks, self._reference(now_ns))
-        self._own_ticks, self._own_ns = reference, now_ns
-        bid_ticks = floor(reference - self._half_spread_ticks + Fraction(1, 2))
+        self._own, self._own_ns = max(self._lowest, self._reference(now_ns)), now_ns
         self._recover(now_ns)
+        twice = 2 * self._own - self._spread_ticks * self._parts
+        bid_ticks = (twice + self._parts) // (2 * self._parts)
         lots = self._inventory.lots
         sizes = leaning_sizes(
             default_lots=self._default_lots, position_lots=lots, limit_lots=self._limit_lots
@@ -130,26 +146,32 @@ class InventorySkew(Strategy):
             ask_ticks=bid_ticks + self._spread_ticks,
             ask_lots=max(0, sizes.ask_lots + _lots(self._ask_offset_nanolots)),
         )
+        if self._side_max_lots is not None:
+            most = self._side_max_lots
+            quote = within_grant(quote, bid_lots=most, ask_lots=most)
         return within_limit(quote, position_lots=lots, limit_lots=self._limit_lots)
 
-    def _move(self, ticks: Fraction, fill: OwnFill) -> None:
+    def _move(self, fill: OwnFill, *, up: bool) -> None:
         """Move the own reference; around an outside one the position alone says where it is."""
-        if self._own_ticks is None or fill.time_ns - self._own_ns >= self._ttl_ns:
+        if self._own is None or fill.time_ns - self._own_ns >= self._ttl_ns:
+            self._own = None
             if self._outside_ticks is not None:
                 return
-            self._own_ticks = Fraction(fill.price_ticks)
-        self._own_ticks += ticks
+            self._own = fill.price_ticks * self._parts
+        move = self._impact * fill.quantity_lots
+        self._own += move if up else -move
         self._own_ns = fill.time_ns
 
-    def _reference(self, now_ns: int) -> Fraction:
-        if self._own_ticks is not None and now_ns - self._own_ns < self._ttl_ns:
-            return self._own_ticks
+    def _reference(self, now_ns: int) -> int:
+        """The reference price, in parts of a tick."""
+        if self._own is not None and now_ns - self._own_ns < self._ttl_ns:
+            return self._own
         if self._outside_ticks is not None:
-            return self._outside_ticks - self._impact_ticks * self._inventory.lots
+            return self._outside_ticks * self._parts - self._impact * self._inventory.lots
         if self._inventory.last_fill_ticks is not None:
-            return Fraction(self._inventory.last_fill_ticks)
+            return self._inventory.last_fill_ticks * self._parts
         mid_half_ticks = self._book.mid_half_ticks if self._book is not None else None
-        return self._start_ticks if mid_half_ticks is None else Fraction(mid_half_ticks, 2)
+        return self._start if mid_half_ticks is None else mid_half_ticks * self._parts // 2
 
     def _offset(self, *, bid: int, ask: int) -> None:
         most = self._default_lots * NANO
@@ -162,6 +184,14 @@ class InventorySkew(Strategy):
         self._bid_offset_nanolots = _towards_zero(self._bid_offset_nanolots, step)
         self._ask_offset_nanolots = _towards_zero(self._ask_offset_nanolots, step)
         self._recovered_ns = max(self._recovered_ns, now_ns)
+
+
+def _sweepable_lots(spread_ticks: int, impact_ticks: Fraction) -> int | None:
+    """The most of a side by the rule above; one tick of the spread is left for rounding."""
+    if not impact_ticks:
+        return None
+    rounding = 0 if impact_ticks.denominator == 1 else 1
+    return max(1, (spread_ticks - rounding) // impact_ticks)
 
 
 def _towards_zero(value: int, step: int) -> int:

@@ -135,6 +135,13 @@ def _described(field: inspect.Field) -> ParameterDescription:
     return ParameterDescription(
         name=field.encode_name,
         kind=type(kind).__name__.removesuffix("Type").lower(),
-        default="" if field.default is NODEFAULT else str(field.default),
+        default=_as_written(field.default),
         text=text,
     )
+
+
+def _as_written(default: object) -> str:
+    """A default as a configuration file would say it."""
+    if default is NODEFAULT:
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)

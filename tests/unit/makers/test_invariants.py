@@ -187,7 +187,8 @@ def test_a_fill_of_inventory_skew_moves_its_price_against_the_fill(
 def test_any_quantity_and_limit_in_whole_lots_can_be_quoted(
     name: str, quantity: int, limit: int
 ) -> None:
-    strategy = make(name, UNITS, quantity=quantity, position_limit=limit)
+    free = {"sweep_guard": False} if name == "inventory-skew" else {}
+    strategy = make(name, UNITS, quantity=quantity, position_limit=limit, **free)
     strategy.on_book(book(9_990, 10_010))
     quote = strategy.quote(0)
     assert quote is not None

@@ -24,6 +24,11 @@ def sizes(strategy: Strategy, at: int = 0) -> tuple[int, int]:
     return quote.bid_lots, quote.ask_lots
 
 
+def unguarded(position: OwnPosition | None = None) -> Strategy:
+    """Without the guard, and so far from the limit that the position hardly leans sizes."""
+    return make("inventory-skew", sweep_guard=False, position_limit=1_000_000, position=position)
+
+
 def test_a_cold_start_quotes_ten_on_each_side_of_one_hundred() -> None:
     quote = make("inventory-skew").quote(0)
     assert quote == TwoSided(bid_ticks=9_995, bid_lots=10, ask_ticks=10_005, ask_lots=10)
@@ -87,21 +92,21 @@ def test_a_fill_after_the_own_quote_expired_counts_from_the_price_of_the_fill() 
 
 
 def test_a_sell_fill_adds_two_to_the_ask_and_takes_one_off_the_bid() -> None:
-    strategy, fills = make("inventory-skew", position_limit=1_000_000), Fills()
+    strategy, fills = unguarded(), Fills()
     strategy.on_fill(fills.sell(10_005, 1))
     # At so wide a limit one lot of position leans by less than a lot: rounded up, 11 and 10.
     assert sizes(strategy) == (11 - 1, 10 + 2)
 
 
 def test_a_buy_fill_mirrors_it() -> None:
-    strategy, fills = make("inventory-skew", position_limit=1_000_000), Fills()
+    strategy, fills = unguarded(), Fills()
     strategy.on_fill(fills.buy(9_995, 1))
     assert sizes(strategy) == (10 + 2, 11 - 1)
 
 
 def test_many_fills_in_a_moment_take_the_other_side_to_zero_and_no_further() -> None:
     long = OwnPosition(position_lots=1_000)
-    strategy = make("inventory-skew", position_limit=1_000_000, position=long)
+    strategy = unguarded(position=long)
     fills = Fills(long)
     for _ in range(50):
         strategy.on_fill(fills.sell(10_005, 1))
@@ -109,7 +114,7 @@ def test_many_fills_in_a_moment_take_the_other_side_to_zero_and_no_further() -> 
 
 
 def test_what_fills_did_to_the_sizes_is_forgotten_by_one_lot_per_second() -> None:
-    strategy, fills = make("inventory-skew", position_limit=1_000_000), Fills()
+    strategy, fills = unguarded(), Fills()
     for _ in range(5):
         strategy.on_fill(fills.sell(10_005, 1))
         strategy.on_fill(fills.buy(9_995, 1))
@@ -125,11 +130,12 @@ def test_asking_twice_at_one_time_gives_the_same_quote() -> None:
     assert strategy.quote(SECOND) == strategy.quote(SECOND)
 
 
-def test_at_the_limit_only_the_side_that_reduces_is_quoted_twice_as_large() -> None:
-    long = make("inventory-skew", position=OwnPosition(position_lots=100))
-    assert sizes(long) == (0, 20)
-    short = make("inventory-skew", position=OwnPosition(position_lots=-100))
-    assert sizes(short) == (20, 0)
+@pytest.mark.parametrize(("guard", "most"), [(True, 10), (False, 20)])
+def test_at_the_limit_only_the_side_that_reduces_is_quoted(guard: bool, most: int) -> None:
+    long = OwnPosition(position_lots=100)
+    assert sizes(make("inventory-skew", position=long, sweep_guard=guard)) == (0, most)
+    short = OwnPosition(position_lots=-100)
+    assert sizes(make("inventory-skew", position=short, sweep_guard=guard)) == (most, 0)
 
 
 def test_one_lot_before_the_limit_one_lot_is_quoted() -> None:
@@ -159,7 +165,7 @@ def test_a_position_counts_unless_it_is_older_than_the_last_fill() -> None:
     strategy, fills = make("inventory-skew"), Fills()
     strategy.on_fill(fills.sell(10_005, 50))
     strategy.on_position(OwnPosition(position_lots=0, version=fills.version - 1))
-    assert sizes(strategy, 60 * SECOND) == (15, 5)
+    assert sizes(strategy, 60 * SECOND) == (10, 5)
     strategy.on_position(OwnPosition(position_lots=0, version=fills.version))
     assert sizes(strategy, 60 * SECOND) == (10, 10)
 
@@ -172,6 +178,23 @@ def test_the_price_never_falls_below_a_tick_and_comes_back_from_there() -> None:
     assert prices(strategy) == (1, 11)
     strategy.on_fill(fills.sell(11, 3))
     assert prices(strategy) == (4, 14)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "most"),
+    [
+        ({"spread": "0.10", "impact": "0.01"}, 10),
+        ({"spread": "0.05", "impact": "0.01"}, 5),
+        ({"spread": "0.10", "impact": "0.03"}, 3),
+        ({"spread": "0.10", "impact": "0.004"}, 22),  # a tick is left for rounding
+        ({"spread": "0.01", "impact": "0.05"}, 1),
+        ({"spread": "0.10", "impact": "0"}, 40),
+    ],
+)
+def test_a_side_is_no_larger_than_moves_the_price_by_the_spread(
+    parameters: dict[str, str], most: int
+) -> None:
+    assert sizes(make("inventory-skew", quantity=40, **parameters)) == (most, most)
 
 
 def test_a_spread_of_no_whole_ticks_is_quoted_wider_not_tighter() -> None:

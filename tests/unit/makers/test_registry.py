@@ -110,7 +110,7 @@ def test_every_parameter_says_what_it_is_and_has_a_default(parameters: type) -> 
     for one in described:
         assert one.text.endswith("."), one
         assert one.default, one
-        assert one.kind in {"int", "float", "decimal"}, one
+        assert one.kind in {"bool", "int", "float", "decimal"}, one
 
 
 def test_a_description_tells_name_kind_default_and_meaning() -> None:
