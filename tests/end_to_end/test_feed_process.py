@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contract.wire_socket import Closed, WireSocket
+from tests.end_to_end.feed_processes import feed_processes, has_feeds, metric, until
 from tests.end_to_end.node_process import NodeProcess
 
 from tradepit.journal.layout import DataDirectory
@@ -30,34 +30,6 @@ def node(tmp_path: Path) -> Iterator[NodeProcess]:
     yield process
     process.kill()
     until(lambda: not feed_processes(process))
-
-
-def until(is_so: Callable[[], object]) -> None:
-    end = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < end, "it does not come true"
-        time.sleep(0.02)
-
-
-def metric(node: NodeProcess, name: str) -> float:
-    for line in node.get("/metrics").decode().splitlines():
-        if line.startswith(f"{name} "):
-            return float(line.split()[1])
-    raise AssertionError(f"there is no metric {name}")
-
-
-def has_feeds(node: NodeProcess) -> bool:
-    return metric(node, "tradepit_feed_process") == 1
-
-
-def feed_processes(node: NodeProcess) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-            if b"tradepit.feeding\0" in line and os.fsencode(node.data_dir) + b"\0" in line:
-                found.append(int(entry.name))
-    return found
 
 
 def kill_feeds(node: NodeProcess) -> None:

@@ -15,8 +15,8 @@ from tests.contract.recordings import write_recording
 from tests.contract.replay_client import Rebuilt, ReplayEvents, ReplayFrames, Replaying
 from tests.contract.wire_socket import Closed
 from tests.end_to_end.bad_network import BadNetwork
+from tests.end_to_end.feed_processes import feed_processes, has_feeds, until
 from tests.end_to_end.node_process import NodeProcess
-from tests.end_to_end.test_feed_process import feed_processes, has_feeds, until
 
 MESSAGES = 30_000
 
