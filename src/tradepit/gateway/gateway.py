@@ -14,6 +14,7 @@ from litestar.di import NamedDependency
 from tradepit.access.access import Access, AccessDenied
 from tradepit.access.principals import Principal
 from tradepit.gateway.access import Doorkeeper
+from tradepit.gateway.arrival import Arrival
 from tradepit.gateway.authentication import authenticate, confine, denial, denial_answer
 from tradepit.gateway.beside.door import FeedDoor
 from tradepit.gateway.config import GatewayConfig
@@ -103,50 +104,37 @@ class Gateway:
             cursor_is_number=cursor_is_number,
         )
 
-    def hand_over_socket(
-        self,
-        transport: asyncio.Transport,
-        url: bytes,
-        headers: list[tuple[bytes, bytes]],
-        rest: bytes,
-    ) -> None:
-        """Give a connection that asked for a WebSocket to one; `rest` came after its request."""
-        refusal, principal = self._let_in(transport, url, headers)
-        is_feed = refusal is None and (feeds_only(url) or replay_socket_id(url) is not None)
-        if not (is_feed and self._hand_over(transport, url, headers, rest, principal)):
-            self.take_socket(transport, url, headers, rest, refusal, principal)
+    def hand_over_socket(self, arrival: Arrival) -> None:
+        """Give a connection that asked for a WebSocket to one."""
+        refusal, principal = self._let_in(arrival)
+        is_feed = refusal is None and (
+            feeds_only(arrival.path) or replay_socket_id(arrival.url) is not None
+        )
+        if not (is_feed and self.feeds.hand_over(arrival, principal, is_socket=True)):
+            self.take_socket(arrival, refusal, principal)
 
     def take_socket(
         self,
-        transport: asyncio.Transport,
-        url: bytes,
-        headers: list[tuple[bytes, bytes]],
-        rest: bytes,
+        arrival: Arrival,
         refusal: Answer | None,
         principal: Principal | None,
         *,
         speak: Callable[[bytes], None] | None = None,
-        is_open: bool = False,
     ) -> Session | None:
         """Serve a WebSocket here, or send a refusal; see `Sockets.take`."""
-        replay_id = replay_socket_id(url)
+        replay_id = replay_socket_id(arrival.url)
         if replay_id is None:
-            return self.sockets.take(
-                transport, url, headers, rest, refusal, principal, speak=speak, is_open=is_open
-            )
+            return self.sockets.take(arrival, refusal, principal, speak=speak)
         if refusal is None:
             try:
                 self._require_replays()
-                query = url.decode("latin-1").partition("?")[2]
-                reader = self.replays.open_socket(replay_id, query, principal)
+                reader = self.replays.open_socket(replay_id, arrival.query, principal)
             except Refused as error:
                 refusal = problem_answer(error.problem, retry_after=error.retry_after)
         if refusal is not None:
-            refuse(transport, refusal)
+            refuse(arrival.transport, refusal)
         else:
-            become_socket(
-                transport, reader, url, headers, rest, message_max=self.config.socket_message_max
-            )
+            become_socket(arrival, reader, message_max=self.config.socket_message_max)
         return None
 
     def _require_replays(self) -> None:
@@ -162,86 +150,55 @@ class Gateway:
             return await self.feeds.call(method, path, query, body, principal)
         return await self.replays.handle(method, path, query, body, principal)
 
-    def _hand_over(
-        self,
-        transport: asyncio.Transport,
-        url: bytes,
-        headers: list[tuple[bytes, bytes]],
-        rest: bytes | None,
-        principal: Principal | None,
-    ) -> bool:
-        """Give a WebSocket, or (no `rest`) an event stream, to the feed process if there is one."""
-        return self.feeds.hand_over(
-            transport,
-            url=url,
-            headers=headers,
-            rest=rest or b"",
-            is_socket=rest is not None,
-            principal=principal,
-        )
-
     def _move_socket(self, session: Session, messages: list[bytes]) -> bool:
         """Give an open WebSocket that subscribes to the feed process."""
-        if session.wire is None:
+        if session.wire is None or session.asked is None:
             return False
-        url, headers = session.asked
+        arrival = session.asked._replace(transport=session.wire, is_open=True)
         is_gone = self.feeds.hand_over(
-            session.wire,
-            url=url,
-            headers=headers,
-            is_socket=True,
-            principal=session.principal,
-            messages=messages,
+            arrival, session.principal, is_socket=True, messages=messages
         )
         if is_gone:
             session.wire = None
             self.sockets.remove(session)
         return is_gone
 
-    def hand_over_stream(
-        self, transport: asyncio.Transport, url: bytes, headers: list[tuple[bytes, bytes]]
-    ) -> None:
+    def hand_over_stream(self, arrival: Arrival) -> None:
         """Give a connection that asked for an event stream to one."""
-        refusal, principal = self._let_in(transport, url, headers)
-        if refusal is not None or not self._hand_over(transport, url, headers, None, principal):
-            self.take_stream(transport, url, headers, refusal, principal)
+        refusal, principal = self._let_in(arrival)
+        is_gone = refusal is None and self.feeds.hand_over(arrival, principal, is_socket=False)
+        if not is_gone:
+            self.take_stream(arrival, refusal, principal)
 
     def take_stream(
-        self,
-        transport: asyncio.Transport,
-        url: bytes,
-        headers: list[tuple[bytes, bytes]],
-        refusal: Answer | None,
-        principal: Principal | None,
+        self, arrival: Arrival, refusal: Answer | None, principal: Principal | None
     ) -> None:
         """Serve an event stream here, or send a refusal."""
-        path, _, query = url.decode("latin-1").partition("?")
-        last = dict(headers).get(b"last-event-id")
-        last_event_id = None if last is None else last.decode("latin-1")
-        if not is_replay_stream(path.encode("latin-1").rstrip(b"/")):
-            self.sockets.take_stream(transport, query, last_event_id, refusal, principal)
+        path = arrival.path.rstrip("/")
+        if not is_replay_stream(path.encode("latin-1")):
+            self.sockets.take_stream(arrival, refusal, principal)
             return
         if refusal is None:
             try:
                 self._require_replays()
-                id, kind = path.rstrip("/").split("/")[-2:]
+                id, kind = path.split("/")[-2:]
                 if kind == "export":
-                    self.replays.spawn(self._export(transport, id, query, principal))
+                    export = self._export(arrival.transport, id, arrival.query, principal)
+                    self.replays.spawn(export)
                     return
-                reader = self.replays.open_stream(id, query, last_event_id, principal)
+                last_event_id = arrival.header(b"last-event-id")
+                reader = self.replays.open_stream(id, arrival.query, last_event_id, principal)
             except Refused as error:
                 refusal = problem_answer(error.problem, retry_after=error.retry_after)
         if refusal is not None:
-            refuse(transport, refusal)
+            refuse(arrival.transport, refusal)
             return
-        transport.set_protocol(reader)
-        reader.connection_made(transport)
+        arrival.transport.set_protocol(reader)
+        reader.connection_made(arrival.transport)
 
-    def _let_in(
-        self, transport: asyncio.Transport, url: bytes, headers: list[tuple[bytes, bytes]]
-    ) -> tuple[Answer | None, Principal | None]:
+    def _let_in(self, arrival: Arrival) -> tuple[Answer | None, Principal | None]:
         """Who asks for a connection of its own, or why it does not get one."""
-        found = dict(headers)
+        found = dict(arrival.headers)
         problem = self.doorkeeper.problem(found.get(b"host"), found.get(b"origin"))
         if problem is not None:
             return problem_answer(problem), None
@@ -251,10 +208,10 @@ class Gateway:
             principal = authenticate(
                 self.access,
                 method=b"GET",
-                target=url,
-                headers=headers,
+                target=arrival.url,
+                headers=arrival.headers,
                 body=b"",
-                peer=peer_of(transport),
+                peer=peer_of(arrival.transport),
                 is_stream=True,
             )
         except AccessDenied as error:

@@ -26,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tradepit.access.access import Access, AccessDenied
 from tradepit.access.principals import Permission
+from tradepit.gateway.arrival import Arrival
 from tradepit.gateway.authentication import (
     PEER,
     TARGET,
@@ -222,7 +223,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
             self._refuse("malformed", "a WebSocket needs a connection of its own")
         else:
             self.connections.discard(self)
-            self.gateway.hand_over_socket(self.transport, self.url, self.headers, rest)
+            self.gateway.hand_over_socket(Arrival(self.transport, self.url, self.headers, rest))
 
     def _should_upgrade_to_ws(self) -> bool:
         return True
@@ -348,7 +349,7 @@ class OrderEntryProtocol(HttpToolsProtocol):
         if self._is_idle():
             self.connections.discard(self)
             self.is_handed_over = True  # what came with its request is not looked at
-            self.gateway.hand_over_stream(self.transport, self.url, self.headers)
+            self.gateway.hand_over_stream(Arrival(self.transport, self.url, self.headers))
         else:
             self._refuse("malformed", "an event stream needs a connection of its own")
 

@@ -34,6 +34,7 @@ from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import SocketMessage, decode_socket_message
 
 if TYPE_CHECKING:
+    from tradepit.gateway.arrival import Arrival
     from tradepit.gateway.socket import Sockets
 
 SLOW_CONSUMER: Final = 4008
@@ -75,8 +76,8 @@ class Session(WSListener):
         """Who speaks in key mode; None in open mode."""
         self.speak: Callable[[bytes], None] | None = None
         """Passes on what only the node itself can answer; None in the node."""
-        self.asked: tuple[bytes, list[tuple[bytes, bytes]]] = (b"", [])
-        """Path and headers of its request."""
+        self.asked: Arrival | None = None
+        """What it was made of; None for one without a connection of its own."""
         self.wire: asyncio.Transport | None = None
         self._moving: list[bytes] = []
         """Messages that the feed process will answer, while it is about to take this over."""

@@ -15,6 +15,8 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from tradepit.access.access import Access
 from tradepit.access.principals import Principal
 from tradepit.domain.wire import EventKind
+from tradepit.gateway.arrival import Arrival
+from tradepit.gateway.authentication import Headers
 from tradepit.gateway.channel_names import PRIVATE, STAR, Name, Pattern, parse
 from tradepit.gateway.channels import Channels
 from tradepit.gateway.desk import Desk
@@ -73,67 +75,46 @@ class Sockets:
 
     def take(
         self,
-        transport: asyncio.Transport,
-        url: bytes,
-        headers: list[tuple[bytes, bytes]],
-        rest: bytes,
+        arrival: Arrival,
         refusal: Answer | None,
         principal: Principal | None,
         *,
         speak: Callable[[bytes], None] | None = None,
-        is_open: bool = False,
     ) -> Session | None:
-        """Make a WebSocket of a connection whose HTTP request asked for one, or send a refusal.
+        """Make a WebSocket of a connection, or send a refusal.
 
         Args:
-            rest: what came after the request.
             speak: passes on what only the node itself can answer; None in the node.
-            is_open: the request was answered already, in another process.
         """
-        path, _, query = url.decode("latin-1").partition("?")
         session: Session | None = None
         if refusal is None:
             try:
-                session = self._session(path, query)
+                session = self._session(arrival.path, arrival.query)
             except Refused as error:
                 refusal = problem_answer(error.problem)
         if session is None:
-            refuse(transport, refusal or problem_answer(problem_of("not_found")))
+            refuse(arrival.transport, refusal or problem_answer(problem_of("not_found")))
             return None
         session.principal, session.speak = principal, speak
-        session.asked = (url, headers)
-        become_socket(
-            transport,
-            session,
-            url,
-            headers,
-            rest,
-            message_max=self.desk.config.socket_message_max,
-            is_open=is_open,
-        )
+        session.asked = arrival._replace(rest=b"")
+        become_socket(arrival, session, message_max=self.desk.config.socket_message_max)
         return session
 
     def take_stream(
-        self,
-        transport: asyncio.Transport,
-        query: str,
-        last_event_id: str | None,
-        refusal: Answer | None,
-        principal: Principal | None,
+        self, arrival: Arrival, refusal: Answer | None, principal: Principal | None
     ) -> None:
-        """Make an event stream of a connection whose HTTP request asked for one, or send a
-        refusal."""
+        """Make an event stream of a connection, or send a refusal."""
         stream = EventStream(self, principal)
         if refusal is None:
             try:
-                stream.ask(query, last_event_id)
+                stream.ask(arrival.query, arrival.header(b"last-event-id"))
             except Refused as error:
                 refusal = problem_answer(error.problem)
         if refusal is not None:
-            refuse(transport, refusal)
+            refuse(arrival.transport, refusal)
             return
-        transport.set_protocol(stream)
-        stream.connection_made(transport)
+        arrival.transport.set_protocol(stream)
+        stream.connection_made(arrival.transport)
 
     def _session(self, path: str, query: str) -> Session | None:
         path = path.rstrip("/")
@@ -311,9 +292,9 @@ class Sockets:
             session.close(GOING_AWAY, "the node stops")
 
 
-def feeds_only(url: bytes) -> bool:
+def feeds_only(path: str) -> bool:
     """Whether a WebSocket of this path only listens, and so belongs to the feed process."""
-    return url.partition(b"?")[0].decode("latin-1").rstrip("/") in TRADES_PATHS
+    return path.rstrip("/") in TRADES_PATHS
 
 
 def _nothing() -> None:
@@ -347,27 +328,13 @@ def refuse(transport: asyncio.Transport, refusal: Answer) -> None:
     transport.close()
 
 
-def become_socket(
-    transport: asyncio.Transport,
-    listener: WSListener,
-    url: bytes,
-    headers: list[tuple[bytes, bytes]],
-    rest: bytes,
-    *,
-    message_max: int,
-    is_open: bool = False,
-) -> None:
-    """Make a WebSocket of a connection whose HTTP request asked for one.
-
-    Args:
-        rest: what came after the request.
-        is_open: the request was answered already, in another process.
-    """
-    path = url.decode("latin-1").partition("?")[0]
+def become_socket(arrival: Arrival, listener: WSListener, *, message_max: int) -> None:
+    """Make a WebSocket of a connection."""
+    transport = arrival.transport
     protocol = new_protocol(listener, message_max)
-    protocol.connection_made(_Answered(transport) if is_open else transport)
+    protocol.connection_made(_Answered(transport) if arrival.is_open else transport)
     transport.set_protocol(protocol)
-    feed(protocol, upgrade_request(path, headers) + rest)
+    feed(protocol, upgrade_request(arrival.path, arrival.headers) + arrival.rest)
 
 
 def new_protocol(session: WSListener, message_max: int) -> Any:
@@ -391,7 +358,7 @@ def new_protocol(session: WSListener, message_max: int) -> Any:
     )
 
 
-def upgrade_request(path: str, headers: list[tuple[bytes, bytes]]) -> bytes:
+def upgrade_request(path: str, headers: Headers) -> bytes:
     """The request again, with what a handshake needs of it."""
     lines = [b"GET %b HTTP/1.1" % path.encode("latin-1")]
     lines += [b"upgrade: websocket", b"connection: upgrade"]

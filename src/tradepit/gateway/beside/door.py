@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from tradepit.access.principals import Principal
+from tradepit.gateway.arrival import Arrival
 from tradepit.gateway.beside.link import Link
 from tradepit.gateway.beside.messages import (
     Answered,
@@ -22,7 +23,6 @@ from tradepit.gateway.beside.messages import (
     End,
     Grown,
     HandOver,
-    Headers,
     Heard,
     Ready,
     Said,
@@ -118,24 +118,20 @@ class FeedDoor:
 
     def hand_over(
         self,
-        transport: asyncio.Transport,
-        *,
-        url: bytes,
-        headers: Headers,
-        rest: bytes = b"",
-        is_socket: bool,
+        arrival: Arrival,
         principal: Principal | None,
+        *,
+        is_socket: bool,
         messages: list[bytes] | None = None,
     ) -> bool:
         """Give a connection away.
 
         Args:
-            messages: None for one whose request is not answered yet; else an open WebSocket's
-                messages that nobody has answered.
+            messages: of a WebSocket that is open: what came and nobody has answered.
         Returns:
             False: nothing was done, it has to be served here.
         """
-        link = self._link
+        link, transport = self._link, arrival.transport
         if link is None or not self.is_open or transport.get_write_buffer_size():
             return False
         transport.pause_reading()
@@ -144,12 +140,12 @@ class FeedDoor:
         self._handed[self._number] = principal
         over = HandOver(
             number=self._number,
-            url=url,
-            headers=headers,
-            rest=rest,
+            url=arrival.url,
+            headers=arrival.headers,
+            rest=arrival.rest,
             is_socket=is_socket,
             principal=principal,
-            is_open=messages is not None,
+            is_open=arrival.is_open,
             messages=messages or [],
         )
         transport.abort()  # closes our descriptor; the connection lives on through the other

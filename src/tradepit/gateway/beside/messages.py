@@ -7,8 +7,7 @@ from typing import Final
 import msgspec
 
 from tradepit.access.principals import Principal
-
-Headers = list[tuple[bytes, bytes]]
+from tradepit.gateway.authentication import Headers
 
 
 class HandOver(msgspec.Struct, tag="hand_over", frozen=True):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from tradepit.gateway.arrival import Arrival
 from tradepit.gateway.beside.link import Link
 from tradepit.gateway.beside.messages import (
     Answered,
@@ -170,19 +171,12 @@ class FeedServer:
             refuse(transport, problem_answer(problem_of("overloaded", "too many streams")))
             return
         self._node.catch_up()
+        arrival = Arrival(transport, over.url, over.headers, over.rest, over.is_open)
         if not over.is_socket:
-            self._gateway.take_stream(transport, over.url, over.headers, None, over.principal)
+            self._gateway.take_stream(arrival, None, over.principal)
             return
-        session = self._gateway.take_socket(
-            transport,
-            over.url,
-            over.headers,
-            over.rest,
-            None,
-            over.principal,
-            speak=self._speaker(over.number),
-            is_open=over.is_open,
-        )
+        speak = self._speaker(over.number)
+        session = self._gateway.take_socket(arrival, None, over.principal, speak=speak)
         if session is not None:
             self._sessions[over.number] = session
             for message in over.messages:
