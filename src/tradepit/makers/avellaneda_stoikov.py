@@ -24,10 +24,11 @@ volatility drops out of the quotes, so it is not used.
 from __future__ import annotations
 
 from decimal import Decimal
-from math import ceil, exp, floor, log1p, sqrt
+from math import ceil, exp, floor, inf, log1p, sqrt
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from tradepit.domain.wire import Side
 from tradepit.makers.bounds import within_limit
@@ -67,6 +68,9 @@ class AvellanedaStoikovParameters(Struct, frozen=True, kw_only=True, forbid_unkn
     warmup_orders: Annotated[
         int, Meta(ge=1, description="Taking orders to see before estimates are used.")
     ] = 20
+    behind_best_ticks_max: Annotated[
+        int, Meta(ge=0, description="How far behind the best of the others it may quote when flat.")
+    ] = 0
     half_spread_min_bps: Annotated[
         float, Meta(ge=0, description="Least half spread, in basis points of the mid.")
     ] = 0.5
@@ -109,9 +113,11 @@ def stationary_spread(
 class AvellanedaStoikov(Strategy):
     """Quotes the stationary spread around the reservation price.
 
-    Its middle is that of the book; without one the last it saw, or the last trade. It does not
-    quote before it knows any. Until enough mids and taking orders were seen it quotes the widest
-    spread allowed, shifted in proportion to the position: by all of that half spread at the limit.
+    Its middle is that of the book; without two sides the last that it saw, or the first trade. It
+    does not quote before it knows any. A trade does not move it: else somebody could move a lone
+    maker by a whole half spread with a single lot. Until enough mids and taking
+    orders were seen it quotes the widest spread allowed, shifted in proportion to the position: by
+    all of that half spread at the limit.
 
     Lost in a restart: the estimates; it warms up again.
     """
@@ -126,6 +132,7 @@ class AvellanedaStoikov(Strategy):
         money_per_tick = float(spec.money_per_tick_lot) * self._quantity_lots
         self._gamma = parameters.risk_aversion * money_per_tick
         self._mid_ticks: float | None = None
+        self._best_distance_ticks = inf
         window_s = parameters.window_s
         self._volatility = Volatility(
             window_s=window_s, sampling_ns=parameters.sampling_ms * SECOND_NS // 1_000
@@ -137,6 +144,7 @@ class AvellanedaStoikov(Strategy):
         if mid_half_ticks is None:
             return
         self._mid_ticks = mid_half_ticks / 2
+        self._best_distance_ticks = _best_distance(book)
         self._volatility.observe(self._mid_ticks, book.time_ns)
         self._arrivals.begin(book.time_ns)
 
@@ -172,27 +180,39 @@ class AvellanedaStoikov(Strategy):
             return None
         least = max(HALF_TICK, mid * self._parameters.half_spread_min_bps / 10_000)
         most = max(least, mid * self._parameters.half_spread_max_bps / 10_000)
-        half, shift = self._half_and_shift(now_ns, most)
+        spread = self._spread(now_ns) if self.is_warm else self._unknown(most)
+        shift = spread.shift_ticks * self._inventory.lots / self._quantity_lots
         reservation = mid - max(-most, min(most, shift))
-        half = max(least, min(most, half))
+        # With less than half a shift, a bid after a fill could pay more than the ask before took.
+        half = min(most, max(least, spread.shift_ticks / 2, spread.half_ticks))
         lots = self._inventory.lots
-        bid_ticks = max(1, floor(reservation - half))
+        bid_ticks = max(1, ceil(reservation - half - 0.5))
         quote = TwoSided(
             bid_ticks=bid_ticks,
             bid_lots=self._quantity_lots,
-            ask_ticks=max(bid_ticks + 1, ceil(reservation + half)),
+            ask_ticks=max(bid_ticks + 1, floor(reservation + half + 0.5)),
             ask_lots=self._quantity_lots,
         )
         return within_limit(quote, position_lots=lots, limit_lots=self._limit_lots)
 
-    def _half_and_shift(self, now_ns: int, most: float) -> tuple[float, float]:
-        """Half spread and shift of the reservation price, before caps, in ticks."""
-        if not self.is_warm:
-            return most, most * self._inventory.lots / self._limit_lots
+    def _spread(self, now_ns: int) -> Spread:
+        """By the estimates, and no further behind the best of the others than allowed."""
         spread = stationary_spread(
             gamma=self._gamma,
             decay_per_tick=self._arrivals.decay_per_tick(),
             rate_per_s=self._arrivals.rate_per_s(now_ns),
             variance=self._volatility.variance,
         )
-        return spread.half_ticks, spread.shift_ticks * self._inventory.lots / self._quantity_lots
+        competing = self._best_distance_ticks + self._parameters.behind_best_ticks_max
+        return replace(spread, half_ticks=min(spread.half_ticks, competing))
+
+    def _unknown(self, most: float) -> Spread:
+        """Before the estimates count: wide, and shifted by all of that at the limit."""
+        return Spread(half_ticks=most, shift_ticks=most * self._quantity_lots / self._limit_lots)
+
+
+def _best_distance(book: BookView) -> float:
+    """From the middle to the best of the others; infinite if that is only a price."""
+    if book.bid_ticks is None or book.ask_ticks is None or not (book.bid_lots and book.ask_lots):
+        return inf
+    return (book.ask_ticks - book.bid_ticks) / 2

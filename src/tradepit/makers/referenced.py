@@ -16,7 +16,7 @@ class ReferenceParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How an outside price is followed."""
 
     half_spread_ticks: Annotated[
-        int, Meta(ge=1, description="The strategy sees a best bid and ask so far from the price.")
+        int, Meta(ge=1, description="Best bid and ask to assume while the own book lacks a side.")
     ] = 1
     basis: Annotated[
         Decimal, Meta(description="Added to the outside price, in units of the maker's price.")
@@ -31,11 +31,14 @@ class ReferenceParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Referenced(Strategy):
-    """Shows the strategy inside a book around the outside price, in place of the market's own.
+    """Shows the strategy the market's own book, moved so that its middle is the outside price.
 
-    The strategy also hears the price itself, so that one which remembers a price moves with it.
-    Trades, fills and the position reach it as they are. Without a fresh outside price there is no
-    quote. Lost in a restart: the outside price, until it comes again.
+    So what it measures of prices is the outside's, and what it knows of the others (how wide they
+    quote, how far takers go) is this market's. It also hears the price itself, so that a strategy
+    which remembers a price moves with it. Trades, fills and the position reach it as they are.
+    Without a fresh outside price there is no quote.
+
+    Lost in a restart: the outside price, until it comes again.
     """
 
     def __init__(
@@ -45,15 +48,15 @@ class Referenced(Strategy):
         self._half_spread_ticks = parameters.half_spread_ticks
         self._basis_ticks = spec.nearest_ticks(parameters.basis)
         self._age_max_ns = round(parameters.age_max_s * SECOND_NS)
-        self._heard_ns: int | None = None
-        self._last_ticks: int | None = None
+        self._price_ticks: int | None = None
+        self._heard_ns = 0
+        self._book = BookView(time_ns=0)
 
     def on_book(self, book: BookView) -> None:
-        if book.last_ticks is not None:
-            self._last_ticks = book.last_ticks
+        self._book = book
+        self._show(book.time_ns)
 
     def on_trade(self, trade: PublicTrade) -> None:
-        self._last_ticks = trade.price_ticks
         self._inside.on_trade(trade)
 
     def on_fill(self, fill: OwnFill) -> None:
@@ -63,19 +66,31 @@ class Referenced(Strategy):
         self._inside.on_position(position)
 
     def on_reference(self, price_ticks: int, time_ns: int) -> None:
-        price_ticks += self._basis_ticks
+        self._price_ticks = price_ticks + self._basis_ticks
         self._heard_ns = time_ns
-        self._inside.on_reference(price_ticks, time_ns)
+        self._inside.on_reference(self._price_ticks, time_ns)
+        self._show(time_ns)
+
+    def quote(self, now_ns: int) -> TwoSided | None:
+        if self._price_ticks is None or now_ns - self._heard_ns > self._age_max_ns:
+            return None
+        return self._inside.quote(now_ns)
+
+    def _show(self, time_ns: int) -> None:
+        """Show the book around the outside price; without two sides as prices without lots."""
+        if self._price_ticks is None:
+            return
+        own, half, bid_lots, ask_lots = self._book, self._half_spread_ticks, 0, 0
+        if own.bid_ticks is not None and own.ask_ticks is not None:
+            half = max(1, (own.ask_ticks - own.bid_ticks + 1) // 2)
+            bid_lots, ask_lots = own.bid_lots, own.ask_lots
         self._inside.on_book(
             BookView(
                 time_ns=time_ns,
-                bid_ticks=price_ticks - self._half_spread_ticks,
-                ask_ticks=price_ticks + self._half_spread_ticks,
-                last_ticks=self._last_ticks,
+                bid_ticks=self._price_ticks - half,
+                bid_lots=bid_lots,
+                ask_ticks=self._price_ticks + half,
+                ask_lots=ask_lots,
+                last_ticks=own.last_ticks,
             )
         )
-
-    def quote(self, now_ns: int) -> TwoSided | None:
-        if self._heard_ns is None or now_ns - self._heard_ns > self._age_max_ns:
-            return None
-        return self._inside.quote(now_ns)

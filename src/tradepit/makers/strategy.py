@@ -24,7 +24,10 @@ NEVER: Final = -1
 
 
 class BookView(Struct, frozen=True, kw_only=True, gc=False):
-    """The best of the book without the maker's own orders, and the last trade."""
+    """The best of the book without the maker's own orders, and the last trade.
+
+    A price with 0 lots is only an indication: nobody stands there.
+    """
 
     time_ns: int
     bid_ticks: int | None = None

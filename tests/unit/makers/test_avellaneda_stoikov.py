@@ -100,7 +100,9 @@ def test_until_it_is_warm_it_leans_in_proportion_to_the_position() -> None:
 
 
 def test_once_warm_the_quote_is_the_formula_of_its_estimates() -> None:
-    strategy = make("avellaneda-stoikov", risk_aversion=0.2, window_s=10_000)
+    strategy = make(
+        "avellaneda-stoikov", risk_aversion=0.2, window_s=10_000, behind_best_ticks_max=99
+    )
     now = feed(strategy)
     quote = strategy.quote(now)
     assert quote is not None
@@ -131,6 +133,34 @@ def test_more_risk_aversion_leans_more() -> None:
         strategy = make("avellaneda-stoikov", risk_aversion=risk_aversion, position=position)
         leans.append(10_000 - centre(strategy.quote(feed(strategy))))
     assert 0 < leans[0] < leans[1] < leans[2]
+
+
+@pytest.mark.parametrize("behind", [0, 2])
+def test_it_follows_the_best_of_the_others_and_not_the_model_away_from_it(behind: int) -> None:
+    strategy = make("avellaneda-stoikov", risk_aversion=0.2, behind_best_ticks_max=behind)
+    quote = strategy.quote(feed(strategy))
+    assert quote is not None
+    assert (quote.bid_ticks, quote.ask_ticks) == (9_995 - behind, 10_005 + behind)
+
+
+@pytest.mark.parametrize("lots", [-1, 1])
+def test_a_lean_of_less_than_half_a_tick_leaves_both_sides_at_the_best(lots: int) -> None:
+    position = OwnPosition(position_lots=lots)
+    strategy = make("avellaneda-stoikov", risk_aversion=0.01, position=position)
+    quote = strategy.quote(feed(strategy))
+    assert quote is not None
+    assert (quote.bid_ticks, quote.ask_ticks) == (9_995, 10_005)
+
+
+def test_after_a_fill_the_bid_is_never_above_the_ask_that_was_taken() -> None:
+    strategy, fills = make("avellaneda-stoikov", risk_aversion=50.0), Fills()
+    now = feed(strategy)
+    before = strategy.quote(now)
+    assert before is not None
+    strategy.on_fill(fills.sell(before.ask_ticks, before.ask_lots, at=now))
+    after = strategy.quote(now)
+    assert after is not None
+    assert before.bid_ticks < after.bid_ticks <= before.ask_ticks
 
 
 def test_ten_times_the_quantity_is_ten_times_the_risk_aversion() -> None:
@@ -178,6 +208,8 @@ def test_in_a_market_without_any_book_it_begins_at_the_first_trade() -> None:
     strategy = make("avellaneda-stoikov")
     strategy.on_trade(trade(8_000, Side.BUY))
     assert centre(strategy.quote(0)) == 8_000
+    strategy.on_trade(trade(8_040, Side.BUY, at=SECOND))
+    assert centre(strategy.quote(SECOND)) == 8_000
 
 
 def test_caps_that_contradict_each_other_are_refused() -> None:

@@ -55,17 +55,39 @@ def test_the_basis_is_added_to_the_outside_price(name: str) -> None:
     assert centre(strategy, 0) == pytest.approx(8_970, abs=0.5)
 
 
-def test_volatility_and_distances_are_those_from_the_outside_price() -> None:
+def warm(own_ask: int | None) -> int:
+    """The spread of a warm maker, in ticks, where the own book has such an ask, or none."""
     strategy = make("avellaneda-stoikov", reference=REFERENCE, warmup_orders=20, warmup_samples=20)
     for second in range(60):
         at, price = second * SECOND, 9_000 + second % 2
-        strategy.on_book(book(5_000, 5_002, at=at))
+        strategy.on_book(book(5_000, own_ask, at=at))
         strategy.on_reference(price, at)
         strategy.on_trade(trade(price + 8, Side.BUY, at=at))
     quote = strategy.quote(60 * SECOND)
     assert quote is not None
+    return quote.ask_ticks - quote.bid_ticks
+
+
+def test_volatility_and_distances_are_those_from_the_outside_price() -> None:
     # Orders reach 8 ticks from the outside price: the half spread is near that, not 45 (50 bps).
-    assert 14 <= quote.ask_ticks - quote.bid_ticks <= 24
+    assert 14 <= warm(own_ask=None) <= 24
+
+
+def test_how_wide_the_others_are_is_told_by_the_own_book() -> None:
+    assert warm(own_ask=5_012) == 12
+
+
+def test_the_strategy_sees_the_own_book_moved_to_the_outside_price() -> None:
+    strategy = make("book-pegged", offset_ticks=1, reference=REFERENCE)
+    strategy.on_reference(9_000, 0)
+    strategy.on_book(book(5_000, 5_013))
+    quote = strategy.quote(0)
+    assert quote is not None
+    assert (quote.bid_ticks, quote.ask_ticks) == (8_992, 9_008)
+    strategy.on_book(book(5_000, None))
+    quote = strategy.quote(0)
+    assert quote is not None
+    assert (quote.bid_ticks, quote.ask_ticks) == (8_998, 9_002)
 
 
 def test_fills_move_inventory_skew_away_from_the_outside_price_and_both_add_up() -> None:
