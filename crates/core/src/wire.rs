@@ -3,7 +3,7 @@
 #![allow(clippy::all)]
 
 pub const SCHEMA_VERSION: u16 = 1;
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 pub const RECORD_BYTES: usize = 96;
 pub const FRAME_HEADER_BYTES: usize = 64;
 pub const FRAME_MAGIC: u32 = 0x314a5054;
@@ -137,6 +137,7 @@ pub enum Phase {
     PreOpen = 5,
     Auction = 6,
     Removed = 7,
+    ClosingAuction = 8,
 }
 
 impl Phase {
@@ -149,6 +150,7 @@ impl Phase {
             5 => Self::PreOpen,
             6 => Self::Auction,
             7 => Self::Removed,
+            8 => Self::ClosingAuction,
             _ => return None,
         })
     }
@@ -177,6 +179,7 @@ pub enum AccountState {
     Active = 1,
     Suspended = 2,
     Killed = 3,
+    CancelOnly = 4,
 }
 
 impl AccountState {
@@ -185,6 +188,7 @@ impl AccountState {
             1 => Self::Active,
             2 => Self::Suspended,
             3 => Self::Killed,
+            4 => Self::CancelOnly,
             _ => return None,
         })
     }
@@ -205,6 +209,11 @@ pub enum CloseReason {
     Time = 9,
     Closing = 10,
     NoLiquidity = 11,
+    Halted = 12,
+    DeadMan = 13,
+    Disconnect = 14,
+    Quote = 15,
+    Exposure = 16,
 }
 
 impl CloseReason {
@@ -222,6 +231,97 @@ impl CloseReason {
             9 => Self::Time,
             10 => Self::Closing,
             11 => Self::NoLiquidity,
+            12 => Self::Halted,
+            13 => Self::DeadMan,
+            14 => Self::Disconnect,
+            15 => Self::Quote,
+            16 => Self::Exposure,
+            _ => return None,
+        })
+    }
+}
+
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PhaseReason {
+    Command = 0,
+    Schedule = 1,
+    Band = 2,
+    Reopening = 3,
+}
+
+impl PhaseReason {
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Command,
+            1 => Self::Schedule,
+            2 => Self::Band,
+            3 => Self::Reopening,
+            _ => return None,
+        })
+    }
+}
+
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TradeKind {
+    Resting = 0,
+    Iceberg = 1,
+    Auction = 2,
+}
+
+impl TradeKind {
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Resting,
+            1 => Self::Iceberg,
+            2 => Self::Auction,
+            _ => return None,
+        })
+    }
+}
+
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReservationStatus {
+    None = 0,
+    Granted = 1,
+    Partial = 2,
+    Denied = 3,
+}
+
+impl ReservationStatus {
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::None,
+            1 => Self::Granted,
+            2 => Self::Partial,
+            3 => Self::Denied,
+            _ => return None,
+        })
+    }
+}
+
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndReason {
+    None = 0,
+    Requested = 1,
+    Time = 2,
+    Kill = 3,
+    Lapsed = 4,
+    Removed = 5,
+}
+
+impl EndReason {
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::None,
+            1 => Self::Requested,
+            2 => Self::Time,
+            3 => Self::Kill,
+            4 => Self::Lapsed,
+            5 => Self::Removed,
             _ => return None,
         })
     }
@@ -241,6 +341,8 @@ pub mod option {
     pub const PRICE: u8 = 8;
     pub const QUANTITY: u8 = 16;
     pub const KEPT_PRIORITY: u8 = 32;
+    pub const STOP: u8 = 64;
+    pub const QUOTE: u8 = 128;
 }
 
 #[repr(u8)]
@@ -270,6 +372,20 @@ pub enum CommandKind {
     ReplaceOrder = 22,
     MassCancel = 23,
     CancelByKey = 24,
+    Quote = 25,
+    ReserveOrderId = 26,
+    Reserve = 27,
+    Release = 28,
+    BindSession = 29,
+    EndSession = 30,
+    SetDeadMan = 31,
+    MakerHeartbeat = 32,
+    DefineFirm = 40,
+    SetFirmSymbol = 41,
+    SetSchedule = 42,
+    SetInstrumentSafety = 43,
+    SetOrderLimits = 44,
+    SetAccountGuard = 45,
 }
 
 impl CommandKind {
@@ -299,6 +415,20 @@ impl CommandKind {
             22 => Self::ReplaceOrder,
             23 => Self::MassCancel,
             24 => Self::CancelByKey,
+            25 => Self::Quote,
+            26 => Self::ReserveOrderId,
+            27 => Self::Reserve,
+            28 => Self::Release,
+            29 => Self::BindSession,
+            30 => Self::EndSession,
+            31 => Self::SetDeadMan,
+            32 => Self::MakerHeartbeat,
+            40 => Self::DefineFirm,
+            41 => Self::SetFirmSymbol,
+            42 => Self::SetSchedule,
+            43 => Self::SetInstrumentSafety,
+            44 => Self::SetOrderLimits,
+            45 => Self::SetAccountGuard,
             _ => return None,
         })
     }
@@ -330,6 +460,25 @@ pub enum EventKind {
     StartingBalanceSet = 21,
     RulesActivated = 22,
     TimeJumped = 23,
+    OrderTriggered = 24,
+    OrderFilled = 25,
+    AuctionIndicative = 26,
+    AuctionUncrossed = 27,
+    Reserved = 28,
+    QuoteSet = 29,
+    ReservationReleased = 30,
+    SessionBound = 31,
+    SessionEnded = 32,
+    DeadManSet = 33,
+    MakerJoined = 34,
+    MakerLeft = 35,
+    SymbolAssigned = 36,
+    FirmChanged = 37,
+    FirmSymbolChanged = 38,
+    ScheduleChanged = 39,
+    InstrumentSafetyChanged = 40,
+    OrderLimitsChanged = 41,
+    AccountGuardChanged = 42,
 }
 
 impl EventKind {
@@ -358,6 +507,25 @@ impl EventKind {
             21 => Self::StartingBalanceSet,
             22 => Self::RulesActivated,
             23 => Self::TimeJumped,
+            24 => Self::OrderTriggered,
+            25 => Self::OrderFilled,
+            26 => Self::AuctionIndicative,
+            27 => Self::AuctionUncrossed,
+            28 => Self::Reserved,
+            29 => Self::QuoteSet,
+            30 => Self::ReservationReleased,
+            31 => Self::SessionBound,
+            32 => Self::SessionEnded,
+            33 => Self::DeadManSet,
+            34 => Self::MakerJoined,
+            35 => Self::MakerLeft,
+            36 => Self::SymbolAssigned,
+            37 => Self::FirmChanged,
+            38 => Self::FirmSymbolChanged,
+            39 => Self::ScheduleChanged,
+            40 => Self::InstrumentSafetyChanged,
+            41 => Self::OrderLimitsChanged,
+            42 => Self::AccountGuardChanged,
             _ => return None,
         })
     }
@@ -407,6 +575,21 @@ pub enum RejectReason {
     UnknownCommand = 39,
     BalanceOverflow = 40,
     SameAccount = 41,
+    AccountCancelOnly = 42,
+    UnknownSession = 43,
+    MessageRate = 44,
+    DisplayQuantity = 45,
+    AccountMaxQuantity = 46,
+    AccountMaxValue = 47,
+    TooManyTrailing = 48,
+    RunawayGuard = 49,
+    InvalidName = 50,
+    TooManySessions = 51,
+    NotAFirm = 52,
+    NotOwner = 53,
+    NotQuotable = 54,
+    StaleMaker = 55,
+    TooManyMakers = 56,
 }
 
 impl RejectReason {
@@ -453,6 +636,21 @@ impl RejectReason {
             39 => Self::UnknownCommand,
             40 => Self::BalanceOverflow,
             41 => Self::SameAccount,
+            42 => Self::AccountCancelOnly,
+            43 => Self::UnknownSession,
+            44 => Self::MessageRate,
+            45 => Self::DisplayQuantity,
+            46 => Self::AccountMaxQuantity,
+            47 => Self::AccountMaxValue,
+            48 => Self::TooManyTrailing,
+            49 => Self::RunawayGuard,
+            50 => Self::InvalidName,
+            51 => Self::TooManySessions,
+            52 => Self::NotAFirm,
+            53 => Self::NotOwner,
+            54 => Self::NotQuotable,
+            55 => Self::StaleMaker,
+            56 => Self::TooManyMakers,
             _ => return None,
         })
     }
@@ -509,7 +707,7 @@ pub struct CommandHeader {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -586,7 +784,7 @@ pub struct Genesis {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -629,7 +827,7 @@ pub struct ActivateRules {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -671,7 +869,7 @@ pub struct Tick {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -712,7 +910,7 @@ pub struct TimeJump {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -753,7 +951,7 @@ pub struct Quarantine {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -794,7 +992,7 @@ pub struct DefineAsset {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -837,7 +1035,7 @@ pub struct DefineInstrument {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -882,7 +1080,7 @@ pub struct SetInstrumentRules {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -930,7 +1128,7 @@ pub struct RemoveInstrument {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -971,7 +1169,7 @@ pub struct SetPhase {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1012,7 +1210,7 @@ pub struct SetStartingBalance {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1054,7 +1252,7 @@ pub struct OpenAccount {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1095,7 +1293,7 @@ pub struct SetAccountState {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1135,7 +1333,7 @@ pub struct SetAccountLimits {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1178,7 +1376,7 @@ pub struct SetPositionLimit {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1220,7 +1418,7 @@ pub struct SetCredit {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1263,7 +1461,7 @@ pub struct Deposit {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1305,7 +1503,7 @@ pub struct Withdraw {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1347,7 +1545,7 @@ pub struct Transfer {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1390,7 +1588,7 @@ pub struct PlaceOrder {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1404,7 +1602,9 @@ pub struct PlaceOrder {
     pub valid_until: i64,
     pub price: i64,
     pub quantity: i64,
+    /// 0 = all is shown
     pub display_quantity: i64,
+    /// TRAILING_STOP: its distance
     pub stop_price: i64,
     /// GTD
     pub expires_at: i64,
@@ -1433,7 +1633,7 @@ pub struct CancelOrder {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1473,7 +1673,7 @@ pub struct ReplaceOrder {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1491,10 +1691,11 @@ pub struct ReplaceOrder {
     pub quantity: i64,
     /// of the instrument named in the header
     pub definition_version: u32,
-    pub padding_28: u32,
+    pub reserved: u32,
+    /// of an order that waits, with STOP
+    pub stop_price: i64,
     pub padding_0: u64,
     pub padding_1: u64,
-    pub padding_2: u64,
 }
 const _: () = assert!(size_of::<ReplaceOrder>() == 96);
 unsafe impl Wire for ReplaceOrder {}
@@ -1517,7 +1718,7 @@ pub struct MassCancel {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1558,7 +1759,7 @@ pub struct CancelByKey {
     pub self_trade_prevention: u8,
     /// Option
     pub options: u8,
-    /// Phase, AccountType or AccountState, by kind
+    /// Phase, AccountType, AccountState and others, by kind
     pub mode: u8,
     /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     pub account: u32,
@@ -1580,6 +1781,606 @@ pub struct CancelByKey {
 }
 const _: () = assert!(size_of::<CancelByKey>() == 96);
 unsafe impl Wire for CancelByKey {}
+
+/// Two-sided quote of the account; a quantity of 0 = no such side. Follows RESERVE_ORDER_ID directly.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quote {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    pub bid_price: i64,
+    pub bid_quantity: i64,
+    pub ask_price: i64,
+    pub ask_quantity: i64,
+    /// 0 = 30 s
+    pub ttl_ns: i64,
+    pub definition_version: u32,
+    /// 0 = none
+    pub maker: u32,
+    /// of the maker's run
+    pub epoch: u64,
+}
+const _: () = assert!(size_of::<Quote>() == 96);
+unsafe impl Wire for Quote {}
+
+/// No effect; its sequence is the order id of a quote's bid.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReserveOrderId {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+}
+const _: () = assert!(size_of::<ReserveOrderId>() == 96);
+unsafe impl Wire for ReserveOrderId {}
+
+/// Exposure of a firm in an instrument; supersedes the one before.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserve {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    pub bid_quantity: i64,
+    pub ask_quantity: i64,
+    /// 0 = 30 s
+    pub ttl_ns: i64,
+    pub definition_version: u32,
+    /// 0 = none
+    pub maker: u32,
+    /// of the maker's run
+    pub epoch: u64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+}
+const _: () = assert!(size_of::<Reserve>() == 96);
+unsafe impl Wire for Reserve {}
+
+/// Ends quote and reservation of an instrument.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    /// 0 = none
+    pub maker: u32,
+    pub reserved: u32,
+    /// of the maker's run
+    pub epoch: u64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+}
+const _: () = assert!(size_of::<Release>() == 96);
+unsafe impl Wire for Release {}
+
+/// Text: the session's name. mode: 1 = its orders are cancelled when it ends.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BindSession {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+}
+const _: () = assert!(size_of::<BindSession>() == 96);
+unsafe impl Wire for BindSession {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndSession {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    pub session: u32,
+    pub reserved: u32,
+    /// sequence of the BIND_SESSION that is meant
+    pub binding: u64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+}
+const _: () = assert!(size_of::<EndSession>() == 96);
+unsafe impl Wire for EndSession {}
+
+/// Cancels all the account's orders unless it is set again in time.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetDeadMan {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    /// 0 = off
+    pub timeout_ns: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+}
+const _: () = assert!(size_of::<SetDeadMan>() == 96);
+unsafe impl Wire for SetDeadMan {}
+
+/// Text: the maker's name. mode: 0 = alive, 1 = leaving.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MakerHeartbeat {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    /// of the maker's run, growing from run to run
+    pub epoch: u64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+}
+const _: () = assert!(size_of::<MakerHeartbeat>() == 96);
+unsafe impl Wire for MakerHeartbeat {}
+
+/// The account becomes a firm, or its budgets change. Units of 10^-8.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DefineFirm {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    pub budget_bid: i64,
+    pub budget_ask: i64,
+    /// per instrument, 0 = none
+    pub position_limit: i64,
+    /// of its makers
+    pub lease_ns: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+}
+const _: () = assert!(size_of::<DefineFirm>() == 96);
+unsafe impl Wire for DefineFirm {}
+
+/// mode: 1 = the firm makes the instrument, 2 = no longer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetFirmSymbol {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+}
+const _: () = assert!(size_of::<SetFirmSymbol>() == 96);
+unsafe impl Wire for SetFirmSymbol {}
+
+/// An entry: bits 0-31 ms of the day (UTC), 32-39 Phase, 40-46 weekdays from Monday (0 = every day); 0 = unused.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetSchedule {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    pub entry_1: u64,
+    pub entry_2: u64,
+    pub entry_3: u64,
+    pub entry_4: u64,
+    pub entry_5: u64,
+    pub entry_6: u64,
+    pub entry_7: u64,
+}
+const _: () = assert!(size_of::<SetSchedule>() == 96);
+unsafe impl Wire for SetSchedule {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetInstrumentSafety {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    /// 0 = none; else a trade farther from the band's reference halts
+    pub band_ppm: u32,
+    /// of stop orders without a price
+    pub protection_ppm: u32,
+    /// how long a band halts; 0 = until somebody resumes
+    pub halt_ns: i64,
+    /// the auction after it
+    pub auction_ns: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+}
+const _: () = assert!(size_of::<SetInstrumentSafety>() == 96);
+unsafe impl Wire for SetInstrumentSafety {}
+
+/// Bounds of one order of the account in the instrument.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetOrderLimits {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    /// lots, 0 = none
+    pub quantity_max: i64,
+    /// minor units of the quote asset, 0 = none
+    pub value_max: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+}
+const _: () = assert!(size_of::<SetOrderLimits>() == 96);
+unsafe impl Wire for SetOrderLimits {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetAccountGuard {
+    /// CommandKind
+    pub kind: u8,
+    /// RecordFlag
+    pub flags: u8,
+    /// Side; PLACE_ORDER, MASS_CANCEL
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// Phase, AccountType, AccountState and others, by kind
+    pub mode: u8,
+    /// account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    pub account: u32,
+    /// instrument number from 1; 0 = none or all
+    pub instrument: u32,
+    /// idempotency key, low half of its 128-bit hash
+    pub key_low: u64,
+    /// high half
+    pub key_high: u64,
+    /// refused when applied after this market time; 0 = no bound
+    pub valid_until: i64,
+    /// per second, 0 = none
+    pub messages_max: u32,
+    /// near-identical orders per window, 0 = none
+    pub repeats_max: u32,
+    pub window_ns: i64,
+    /// minor units per window, 0 = none
+    pub traded_max: i64,
+    pub traded_asset: u32,
+    pub padding_28: u32,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+}
+const _: () = assert!(size_of::<SetAccountGuard>() == 96);
+unsafe impl Wire for SetAccountGuard {}
 
 /// First event of every frame; sequence = the frame's first command.
 #[repr(C)]
@@ -1771,6 +2572,7 @@ pub struct OrderAccepted {
     pub quantity: i64,
     /// 0 once terminal
     pub leaves: i64,
+    /// TRAILING_STOP: its distance
     pub display_quantity: i64,
     pub stop_price: i64,
     /// 0 = none
@@ -1817,12 +2619,13 @@ pub struct OrderReplaced {
     pub time_ns: i64,
     pub trade_count: u32,
     pub reserved: u32,
-    pub padding_0: u64,
+    /// of an order that waits, else 0
+    pub stop_price: i64,
 }
 const _: () = assert!(size_of::<OrderReplaced>() == 96);
 unsafe impl Wire for OrderReplaced {}
 
-/// account, side: the taker's.
+/// account, side: the taker's. status = TradeKind.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trade {
@@ -1896,9 +2699,10 @@ pub struct OrderCancelled {
     /// CloseReason
     pub reason: u32,
     pub reserved: u32,
+    /// slice of an iceberg before, else 0
+    pub visible: i64,
     pub padding_0: u64,
     pub padding_1: u64,
-    pub padding_2: u64,
 }
 const _: () = assert!(size_of::<OrderCancelled>() == 96);
 unsafe impl Wire for OrderCancelled {}
@@ -1937,13 +2741,15 @@ pub struct OrderReduced {
     /// CloseReason
     pub reason: u32,
     pub reserved: u32,
-    pub padding_0: u64,
-    pub padding_1: u64,
+    /// slice of an iceberg after, else 0
+    pub visible: i64,
+    /// before, else 0
+    pub visible_before: i64,
 }
 const _: () = assert!(size_of::<OrderReduced>() == 96);
 unsafe impl Wire for OrderReduced {}
 
-/// Last event of MASS_CANCEL, CANCEL_BY_KEY and of SET_ACCOUNT_STATE KILLED.
+/// Last event of MASS_CANCEL, CANCEL_BY_KEY, of SET_ACCOUNT_STATE KILLED and of a dead-man timer.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MassCancelled {
@@ -2346,14 +3152,17 @@ pub struct PhaseChanged {
     pub account: u32,
     pub instrument: u32,
     pub time_ns: i64,
+    /// PhaseReason
+    pub reason: u32,
+    pub reserved: u32,
+    /// when it reopens by itself, 0 = not set
+    pub until: i64,
     pub padding_0: u64,
     pub padding_1: u64,
     pub padding_2: u64,
     pub padding_3: u64,
     pub padding_4: u64,
     pub padding_5: u64,
-    pub padding_6: u64,
-    pub padding_7: u64,
 }
 const _: () = assert!(size_of::<PhaseChanged>() == 96);
 unsafe impl Wire for PhaseChanged {}
@@ -2469,6 +3278,733 @@ pub struct TimeJumped {
 }
 const _: () = assert!(size_of::<TimeJumped>() == 96);
 unsafe impl Wire for TimeJumped {}
+
+/// A stop order became a taker. leaves and status as they stand after its part of the command.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderTriggered {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub order_id: u64,
+    /// worst price
+    pub price: i64,
+    /// after a reduce-only clip
+    pub quantity: i64,
+    pub leaves: i64,
+    pub stop_price: i64,
+    /// last trade price
+    pub trigger_price: i64,
+    /// before a clip
+    pub previous_leaves: i64,
+    pub time_ns: i64,
+    pub trade_count: u32,
+    pub reserved: u32,
+}
+const _: () = assert!(size_of::<OrderTriggered>() == 96);
+unsafe impl Wire for OrderTriggered {}
+
+/// A resting order as it stands after a trade that does not tell it all: an iceberg, an auction's order. Also after ORDER_REPLACED of an iceberg.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderFilled {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub order_id: u64,
+    /// its own
+    pub price: i64,
+    /// total
+    pub quantity: i64,
+    pub leaves: i64,
+    /// leaves, or the slice of an iceberg
+    pub visible: i64,
+    pub visible_before: i64,
+    /// 0 = none
+    pub trade_id: u64,
+    pub time_ns: i64,
+    /// 0 = no iceberg
+    pub display_quantity: i64,
+}
+const _: () = assert!(size_of::<OrderFilled>() == 96);
+unsafe impl Wire for OrderFilled {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuctionIndicative {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    /// 0 = the book is not crossed
+    pub price: i64,
+    pub volume: i64,
+    /// bids less asks at the price
+    pub surplus: i64,
+    pub time_ns: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+}
+const _: () = assert!(size_of::<AuctionIndicative>() == 96);
+unsafe impl Wire for AuctionIndicative {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuctionUncrossed {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub price: i64,
+    /// as executed
+    pub volume: i64,
+    /// bids less asks at the price
+    pub surplus: i64,
+    pub time_ns: i64,
+    pub trade_count: u32,
+    pub reserved: u32,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+}
+const _: () = assert!(size_of::<AuctionUncrossed>() == 96);
+unsafe impl Wire for AuctionUncrossed {}
+
+/// status = ReservationStatus. Lots.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub requested_bid: i64,
+    pub requested_ask: i64,
+    pub granted_bid: i64,
+    pub granted_ask: i64,
+    pub expires_at: i64,
+    pub time_ns: i64,
+    pub maker: u32,
+    pub reserved: u32,
+    pub padding_0: u64,
+    pub padding_1: u64,
+}
+const _: () = assert!(size_of::<Reserved>() == 96);
+unsafe impl Wire for Reserved {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuoteSet {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub bid_price: i64,
+    /// granted
+    pub bid_quantity: i64,
+    pub ask_price: i64,
+    /// granted
+    pub ask_quantity: i64,
+    /// 0 = none
+    pub bid_order_id: u64,
+    /// 0 = none
+    pub ask_order_id: u64,
+    pub expires_at: i64,
+    pub time_ns: i64,
+    pub maker: u32,
+    pub reserved: u32,
+}
+const _: () = assert!(size_of::<QuoteSet>() == 96);
+unsafe impl Wire for QuoteSet {}
+
+/// Quote and reservation ended. status = EndReason. Lots.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReservationReleased {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub freed_bid: i64,
+    pub freed_ask: i64,
+    pub time_ns: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+}
+const _: () = assert!(size_of::<ReservationReleased>() == 96);
+unsafe impl Wire for ReservationReleased {}
+
+/// Text: name. status: 1 = its orders are cancelled when it ends.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionBound {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub session: u32,
+    pub reserved: u32,
+    pub binding: u64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+}
+const _: () = assert!(size_of::<SessionBound>() == 96);
+unsafe impl Wire for SessionBound {}
+
+/// status = EndReason.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionEnded {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub session: u32,
+    pub reserved: u32,
+    /// orders that were cancelled
+    pub count: u64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+}
+const _: () = assert!(size_of::<SessionEnded>() == 96);
+unsafe impl Wire for SessionEnded {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadManSet {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    /// 0 = off
+    pub expires_at: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+    pub padding_7: u64,
+}
+const _: () = assert!(size_of::<DeadManSet>() == 96);
+unsafe impl Wire for DeadManSet {}
+
+/// Text: name.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MakerJoined {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub maker: u32,
+    pub reserved: u32,
+    pub epoch: u64,
+    pub lease_ns: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+}
+const _: () = assert!(size_of::<MakerJoined>() == 96);
+unsafe impl Wire for MakerJoined {}
+
+/// status = EndReason.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MakerLeft {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub maker: u32,
+    pub padding_68: u32,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+    pub padding_7: u64,
+}
+const _: () = assert!(size_of::<MakerLeft>() == 96);
+unsafe impl Wire for MakerLeft {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SymbolAssigned {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    /// 0 = nobody
+    pub maker: u32,
+    /// 0 = nobody
+    pub previous_maker: u32,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+    pub padding_7: u64,
+}
+const _: () = assert!(size_of::<SymbolAssigned>() == 96);
+unsafe impl Wire for SymbolAssigned {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirmChanged {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub budget_bid: i64,
+    pub budget_ask: i64,
+    pub position_limit: i64,
+    pub lease_ns: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+}
+const _: () = assert!(size_of::<FirmChanged>() == 96);
+unsafe impl Wire for FirmChanged {}
+
+/// status: 1 = added, 2 = removed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirmSymbolChanged {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+    pub padding_7: u64,
+    pub padding_8: u64,
+}
+const _: () = assert!(size_of::<FirmSymbolChanged>() == 96);
+unsafe impl Wire for FirmSymbolChanged {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScheduleChanged {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub entry_1: u64,
+    pub entry_2: u64,
+    pub entry_3: u64,
+    pub entry_4: u64,
+    pub entry_5: u64,
+    pub entry_6: u64,
+    pub entry_7: u64,
+    /// next transition, 0 = none
+    pub next_at: i64,
+    pub padding_0: u64,
+}
+const _: () = assert!(size_of::<ScheduleChanged>() == 96);
+unsafe impl Wire for ScheduleChanged {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstrumentSafetyChanged {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub band_ppm: u32,
+    pub protection_ppm: u32,
+    pub halt_ns: i64,
+    pub auction_ns: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+}
+const _: () = assert!(size_of::<InstrumentSafetyChanged>() == 96);
+unsafe impl Wire for InstrumentSafetyChanged {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderLimitsChanged {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub quantity_max: i64,
+    pub value_max: i64,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+    pub padding_5: u64,
+    pub padding_6: u64,
+}
+const _: () = assert!(size_of::<OrderLimitsChanged>() == 96);
+unsafe impl Wire for OrderLimitsChanged {}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountGuardChanged {
+    /// EventKind
+    pub kind: u8,
+    /// RecordFlag (TEXT)
+    pub flags: u8,
+    /// Side; of the order, of a trade's taker
+    pub side: u8,
+    /// OrderType
+    pub order_type: u8,
+    /// TimeInForce
+    pub time_in_force: u8,
+    /// SelfTradePrevention
+    pub self_trade_prevention: u8,
+    /// Option
+    pub options: u8,
+    /// OrderStatus after the whole command, or by kind
+    pub status: u8,
+    /// of the command that caused it
+    pub sequence: u64,
+    pub account: u32,
+    pub instrument: u32,
+    pub messages_max: u32,
+    pub repeats_max: u32,
+    pub window_ns: i64,
+    pub traded_max: i64,
+    pub traded_asset: u32,
+    pub padding_44: u32,
+    pub padding_0: u64,
+    pub padding_1: u64,
+    pub padding_2: u64,
+    pub padding_3: u64,
+    pub padding_4: u64,
+}
+const _: () = assert!(size_of::<AccountGuardChanged>() == 96);
+unsafe impl Wire for AccountGuardChanged {}
 
 /// Plain little-endian records: any bit pattern is a value, no padding bytes, no pointers.
 ///

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 SCHEMA_VERSION: Final = 1
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
 RECORD_BYTES: Final = 96
 FRAME_HEADER_BYTES: Final = 64
 FRAME_MAGIC: Final = 0x314a5054
@@ -66,6 +66,7 @@ class Phase(IntEnum):
     PRE_OPEN = 5
     AUCTION = 6
     REMOVED = 7
+    CLOSING_AUCTION = 8
 
 
 class AccountType(IntEnum):
@@ -77,6 +78,7 @@ class AccountState(IntEnum):
     ACTIVE = 1
     SUSPENDED = 2
     KILLED = 3
+    CANCEL_ONLY = 4
 
 
 class CloseReason(IntEnum):
@@ -92,6 +94,40 @@ class CloseReason(IntEnum):
     TIME = 9
     CLOSING = 10
     NO_LIQUIDITY = 11
+    HALTED = 12
+    DEAD_MAN = 13
+    DISCONNECT = 14
+    QUOTE = 15
+    EXPOSURE = 16
+
+
+class PhaseReason(IntEnum):
+    COMMAND = 0
+    SCHEDULE = 1
+    BAND = 2
+    REOPENING = 3
+
+
+class TradeKind(IntEnum):
+    RESTING = 0
+    ICEBERG = 1
+    AUCTION = 2
+
+
+class ReservationStatus(IntEnum):
+    NONE = 0
+    GRANTED = 1
+    PARTIAL = 2
+    DENIED = 3
+
+
+class EndReason(IntEnum):
+    NONE = 0
+    REQUESTED = 1
+    TIME = 2
+    KILL = 3
+    LAPSED = 4
+    REMOVED = 5
 
 
 class RecordFlag(IntFlag):
@@ -108,6 +144,8 @@ class Option(IntFlag):
     PRICE = 8
     QUANTITY = 16
     KEPT_PRIORITY = 32
+    STOP = 64
+    QUOTE = 128
 
 
 class CommandKind(IntEnum):
@@ -135,6 +173,20 @@ class CommandKind(IntEnum):
     REPLACE_ORDER = 22
     MASS_CANCEL = 23
     CANCEL_BY_KEY = 24
+    QUOTE = 25
+    RESERVE_ORDER_ID = 26
+    RESERVE = 27
+    RELEASE = 28
+    BIND_SESSION = 29
+    END_SESSION = 30
+    SET_DEAD_MAN = 31
+    MAKER_HEARTBEAT = 32
+    DEFINE_FIRM = 40
+    SET_FIRM_SYMBOL = 41
+    SET_SCHEDULE = 42
+    SET_INSTRUMENT_SAFETY = 43
+    SET_ORDER_LIMITS = 44
+    SET_ACCOUNT_GUARD = 45
 
 
 class EventKind(IntEnum):
@@ -161,6 +213,25 @@ class EventKind(IntEnum):
     STARTING_BALANCE_SET = 21
     RULES_ACTIVATED = 22
     TIME_JUMPED = 23
+    ORDER_TRIGGERED = 24
+    ORDER_FILLED = 25
+    AUCTION_INDICATIVE = 26
+    AUCTION_UNCROSSED = 27
+    RESERVED = 28
+    QUOTE_SET = 29
+    RESERVATION_RELEASED = 30
+    SESSION_BOUND = 31
+    SESSION_ENDED = 32
+    DEAD_MAN_SET = 33
+    MAKER_JOINED = 34
+    MAKER_LEFT = 35
+    SYMBOL_ASSIGNED = 36
+    FIRM_CHANGED = 37
+    FIRM_SYMBOL_CHANGED = 38
+    SCHEDULE_CHANGED = 39
+    INSTRUMENT_SAFETY_CHANGED = 40
+    ORDER_LIMITS_CHANGED = 41
+    ACCOUNT_GUARD_CHANGED = 42
 
 
 class RejectReason(IntEnum):
@@ -205,6 +276,21 @@ class RejectReason(IntEnum):
     UNKNOWN_COMMAND = 39
     BALANCE_OVERFLOW = 40
     SAME_ACCOUNT = 41
+    ACCOUNT_CANCEL_ONLY = 42
+    UNKNOWN_SESSION = 43
+    MESSAGE_RATE = 44
+    DISPLAY_QUANTITY = 45
+    ACCOUNT_MAX_QUANTITY = 46
+    ACCOUNT_MAX_VALUE = 47
+    TOO_MANY_TRAILING = 48
+    RUNAWAY_GUARD = 49
+    INVALID_NAME = 50
+    TOO_MANY_SESSIONS = 51
+    NOT_A_FIRM = 52
+    NOT_OWNER = 53
+    NOT_QUOTABLE = 54
+    STALE_MAKER = 55
+    TOO_MANY_MAKERS = 56
 
 
 # RejectReason -> (HTTP status, what a person reads)
@@ -250,6 +336,21 @@ REJECTS: Final[dict[int, tuple[int, str]]] = {
     39: (422, "this program does not know the command"),
     40: (422, "a balance would leave the representable range"),
     41: (422, "transfer needs two accounts"),
+    42: (422, "the account may only cancel"),
+    43: (422, "no such session of the account, or it was bound anew"),
+    44: (429, "the account has its maximum of messages in this second"),
+    45: (422, "display_quantity is out of range"),
+    46: (422, "quantity is above the account's maximum"),
+    47: (422, "price times quantity is above the account's maximum"),
+    48: (422, "the instrument has its maximum of trailing stops"),
+    49: (422, "too many near-identical orders: the account may only cancel until an administrator clears it"),
+    50: (400, "names are 1 to 64 visible ASCII characters"),
+    51: (422, "the account has its maximum of sessions"),
+    52: (422, "the account is no firm"),
+    53: (422, "the maker is not live, or the instrument is not assigned to it"),
+    54: (422, "the instrument's lots are no whole number of budget units"),
+    55: (422, "a later run of this maker is live"),
+    56: (422, "the firm has its maximum of makers"),
 }
 
 
@@ -289,7 +390,7 @@ class CommandHeader(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -341,7 +442,7 @@ class Genesis(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -375,7 +476,7 @@ class ActivateRules(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -404,7 +505,7 @@ class Tick(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -432,7 +533,7 @@ class TimeJump(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -461,7 +562,7 @@ class Quarantine(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -490,7 +591,7 @@ class DefineAsset(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -520,7 +621,7 @@ class DefineInstrument(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -553,7 +654,7 @@ class SetInstrumentRules(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -586,7 +687,7 @@ class RemoveInstrument(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -614,7 +715,7 @@ class SetPhase(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -642,7 +743,7 @@ class SetStartingBalance(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -673,7 +774,7 @@ class OpenAccount(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -701,7 +802,7 @@ class SetAccountState(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -727,7 +828,7 @@ class SetAccountLimits(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -756,7 +857,7 @@ class SetPositionLimit(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -785,7 +886,7 @@ class SetCredit(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -814,7 +915,7 @@ class Deposit(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -843,7 +944,7 @@ class Withdraw(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -872,7 +973,7 @@ class Transfer(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -903,7 +1004,7 @@ class PlaceOrder(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -911,8 +1012,8 @@ class PlaceOrder(NamedTuple):
     valid_until: int = 0  # refused when applied after this market time; 0 = no bound
     price: int = 0
     quantity: int = 0
-    display_quantity: int = 0
-    stop_price: int = 0
+    display_quantity: int = 0  # 0 = all is shown
+    stop_price: int = 0  # TRAILING_STOP: its distance
     expires_at: int = 0  # GTD
     definition_version: int = 0
     session: int = 0
@@ -937,7 +1038,7 @@ class CancelOrder(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -964,7 +1065,7 @@ class ReplaceOrder(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -974,13 +1075,15 @@ class ReplaceOrder(NamedTuple):
     price: int = 0
     quantity: int = 0  # new total, fills included
     definition_version: int = 0  # of the instrument named in the header
+    reserved: int = 0
+    stop_price: int = 0  # of an order that waits, with STOP
 
-REPLACE_ORDER: Final = struct.Struct("<BBBBBBBBIIQQqQqqI4x8x8x8x")
+REPLACE_ORDER: Final = struct.Struct("<BBBBBBBBIIQQqQqqIIq8x8x")
 REPLACE_ORDER_DTYPE: Final = np.dtype(
     {
-        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "order_id", "price", "quantity", "definition_version"],
-        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<u8", "<i8", "<i8", "<u4"],
-        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 48, 56, 64],
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "order_id", "price", "quantity", "definition_version", "reserved", "stop_price"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<u8", "<i8", "<i8", "<u4", "<u4", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 48, 56, 64, 68, 72],
         "itemsize": 96,
     }
 )
@@ -996,7 +1099,7 @@ class MassCancel(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -1024,7 +1127,7 @@ class CancelByKey(NamedTuple):
     time_in_force: int = 0  # TimeInForce
     self_trade_prevention: int = 0  # SelfTradePrevention
     options: int = 0  # Option
-    mode: int = 0  # Phase, AccountType or AccountState, by kind
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
     account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
     instrument: int = 0  # instrument number from 1; 0 = none or all
     key_low: int = 0  # idempotency key, low half of its 128-bit hash
@@ -1039,6 +1142,436 @@ CANCEL_BY_KEY_DTYPE: Final = np.dtype(
         "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "target_low", "target_high"],
         "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<u8", "<u8"],
         "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 48],
+        "itemsize": 96,
+    }
+)
+
+
+class Quote(NamedTuple):
+    """Two-sided quote of the account; a quantity of 0 = no such side. Follows RESERVE_ORDER_ID directly."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    bid_price: int = 0
+    bid_quantity: int = 0
+    ask_price: int = 0
+    ask_quantity: int = 0
+    ttl_ns: int = 0  # 0 = 30 s
+    definition_version: int = 0
+    maker: int = 0  # 0 = none
+    epoch: int = 0  # of the maker's run
+
+QUOTE: Final = struct.Struct("<BBBBBBBBIIQQqqqqqqIIQ")
+QUOTE_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "bid_price", "bid_quantity", "ask_price", "ask_quantity", "ttl_ns", "definition_version", "maker", "epoch"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<i8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4", "<u8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 48, 56, 64, 72, 80, 84, 88],
+        "itemsize": 96,
+    }
+)
+
+
+class ReserveOrderId(NamedTuple):
+    """No effect; its sequence is the order id of a quote's bid."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+
+RESERVE_ORDER_ID: Final = struct.Struct("<BBBBBBBBIIQQq8x8x8x8x8x8x8x")
+RESERVE_ORDER_ID_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32],
+        "itemsize": 96,
+    }
+)
+
+
+class Reserve(NamedTuple):
+    """Exposure of a firm in an instrument; supersedes the one before."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    bid_quantity: int = 0
+    ask_quantity: int = 0
+    ttl_ns: int = 0  # 0 = 30 s
+    definition_version: int = 0
+    maker: int = 0  # 0 = none
+    epoch: int = 0  # of the maker's run
+
+RESERVE: Final = struct.Struct("<BBBBBBBBIIQQqqqqIIQ8x8x")
+RESERVE_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "bid_quantity", "ask_quantity", "ttl_ns", "definition_version", "maker", "epoch"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4", "<u8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 48, 56, 64, 68, 72],
+        "itemsize": 96,
+    }
+)
+
+
+class Release(NamedTuple):
+    """Ends quote and reservation of an instrument."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    maker: int = 0  # 0 = none
+    reserved: int = 0
+    epoch: int = 0  # of the maker's run
+
+RELEASE: Final = struct.Struct("<BBBBBBBBIIQQqIIQ8x8x8x8x8x")
+RELEASE_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "maker", "reserved", "epoch"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<u4", "<u4", "<u8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 44, 48],
+        "itemsize": 96,
+    }
+)
+
+
+class BindSession(NamedTuple):
+    """Text: the session's name. mode: 1 = its orders are cancelled when it ends."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+
+BIND_SESSION: Final = struct.Struct("<BBBBBBBBIIQQq8x8x8x8x8x8x8x")
+BIND_SESSION_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32],
+        "itemsize": 96,
+    }
+)
+
+
+class EndSession(NamedTuple):
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    session: int = 0
+    reserved: int = 0
+    binding: int = 0  # sequence of the BIND_SESSION that is meant
+
+END_SESSION: Final = struct.Struct("<BBBBBBBBIIQQqIIQ8x8x8x8x8x")
+END_SESSION_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "session", "reserved", "binding"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<u4", "<u4", "<u8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 44, 48],
+        "itemsize": 96,
+    }
+)
+
+
+class SetDeadMan(NamedTuple):
+    """Cancels all the account's orders unless it is set again in time."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    timeout_ns: int = 0  # 0 = off
+
+SET_DEAD_MAN: Final = struct.Struct("<BBBBBBBBIIQQqq8x8x8x8x8x8x")
+SET_DEAD_MAN_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "timeout_ns"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40],
+        "itemsize": 96,
+    }
+)
+
+
+class MakerHeartbeat(NamedTuple):
+    """Text: the maker's name. mode: 0 = alive, 1 = leaving."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    epoch: int = 0  # of the maker's run, growing from run to run
+
+MAKER_HEARTBEAT: Final = struct.Struct("<BBBBBBBBIIQQqQ8x8x8x8x8x8x")
+MAKER_HEARTBEAT_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "epoch"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<u8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40],
+        "itemsize": 96,
+    }
+)
+
+
+class DefineFirm(NamedTuple):
+    """The account becomes a firm, or its budgets change. Units of 10^-8."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    budget_bid: int = 0
+    budget_ask: int = 0
+    position_limit: int = 0  # per instrument, 0 = none
+    lease_ns: int = 0  # of its makers
+
+DEFINE_FIRM: Final = struct.Struct("<BBBBBBBBIIQQqqqqq8x8x8x")
+DEFINE_FIRM_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "budget_bid", "budget_ask", "position_limit", "lease_ns"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<i8", "<i8", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 48, 56, 64],
+        "itemsize": 96,
+    }
+)
+
+
+class SetFirmSymbol(NamedTuple):
+    """mode: 1 = the firm makes the instrument, 2 = no longer."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+
+SET_FIRM_SYMBOL: Final = struct.Struct("<BBBBBBBBIIQQq8x8x8x8x8x8x8x")
+SET_FIRM_SYMBOL_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32],
+        "itemsize": 96,
+    }
+)
+
+
+class SetSchedule(NamedTuple):
+    """An entry: bits 0-31 ms of the day (UTC), 32-39 Phase, 40-46 weekdays from Monday (0 = every day); 0 = unused."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    entry_1: int = 0
+    entry_2: int = 0
+    entry_3: int = 0
+    entry_4: int = 0
+    entry_5: int = 0
+    entry_6: int = 0
+    entry_7: int = 0
+
+SET_SCHEDULE: Final = struct.Struct("<BBBBBBBBIIQQqQQQQQQQ")
+SET_SCHEDULE_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "entry_1", "entry_2", "entry_3", "entry_4", "entry_5", "entry_6", "entry_7"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<u8", "<u8", "<u8", "<u8", "<u8", "<u8", "<u8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88],
+        "itemsize": 96,
+    }
+)
+
+
+class SetInstrumentSafety(NamedTuple):
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    band_ppm: int = 0  # 0 = none; else a trade farther from the band's reference halts
+    protection_ppm: int = 0  # of stop orders without a price
+    halt_ns: int = 0  # how long a band halts; 0 = until somebody resumes
+    auction_ns: int = 0  # the auction after it
+
+SET_INSTRUMENT_SAFETY: Final = struct.Struct("<BBBBBBBBIIQQqIIqq8x8x8x8x")
+SET_INSTRUMENT_SAFETY_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "band_ppm", "protection_ppm", "halt_ns", "auction_ns"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<u4", "<u4", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 44, 48, 56],
+        "itemsize": 96,
+    }
+)
+
+
+class SetOrderLimits(NamedTuple):
+    """Bounds of one order of the account in the instrument."""
+
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    quantity_max: int = 0  # lots, 0 = none
+    value_max: int = 0  # minor units of the quote asset, 0 = none
+
+SET_ORDER_LIMITS: Final = struct.Struct("<BBBBBBBBIIQQqqq8x8x8x8x8x")
+SET_ORDER_LIMITS_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "quantity_max", "value_max"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 48],
+        "itemsize": 96,
+    }
+)
+
+
+class SetAccountGuard(NamedTuple):
+    kind: int = 0  # CommandKind
+    flags: int = 0  # RecordFlag
+    side: int = 0  # Side; PLACE_ORDER, MASS_CANCEL
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    mode: int = 0  # Phase, AccountType, AccountState and others, by kind
+    account: int = 0  # account number; 0 = operator; 0xFFFFFFFF = the one that the nearest earlier OPEN_ACCOUNT of this frame named
+    instrument: int = 0  # instrument number from 1; 0 = none or all
+    key_low: int = 0  # idempotency key, low half of its 128-bit hash
+    key_high: int = 0  # high half
+    valid_until: int = 0  # refused when applied after this market time; 0 = no bound
+    messages_max: int = 0  # per second, 0 = none
+    repeats_max: int = 0  # near-identical orders per window, 0 = none
+    window_ns: int = 0
+    traded_max: int = 0  # minor units per window, 0 = none
+    traded_asset: int = 0
+
+SET_ACCOUNT_GUARD: Final = struct.Struct("<BBBBBBBBIIQQqIIqqI4x8x8x8x")
+SET_ACCOUNT_GUARD_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "mode", "account", "instrument", "key_low", "key_high", "valid_until", "messages_max", "repeats_max", "window_ns", "traded_max", "traded_asset"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u4", "<u4", "<u8", "<u8", "<i8", "<u4", "<u4", "<i8", "<i8", "<u4"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 40, 44, 48, 56, 64],
         "itemsize": 96,
     }
 )
@@ -1180,7 +1713,7 @@ class OrderAccepted(NamedTuple):
     price: int = 0  # after a post-only reprice
     quantity: int = 0  # after a reduce-only clip
     leaves: int = 0  # 0 once terminal
-    display_quantity: int = 0
+    display_quantity: int = 0  # TRAILING_STOP: its distance
     stop_price: int = 0
     expires_at: int = 0  # 0 = none
     time_ns: int = 0
@@ -1221,20 +1754,21 @@ class OrderReplaced(NamedTuple):
     time_ns: int = 0
     trade_count: int = 0
     reserved: int = 0
+    stop_price: int = 0  # of an order that waits, else 0
 
-ORDER_REPLACED: Final = struct.Struct("<BBBBBBBBQIIQqqqqqqII8x")
+ORDER_REPLACED: Final = struct.Struct("<BBBBBBBBQIIQqqqqqqIIq")
 ORDER_REPLACED_DTYPE: Final = np.dtype(
     {
-        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "order_id", "price", "quantity", "leaves", "previous_price", "previous_leaves", "time_ns", "trade_count", "reserved"],
-        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u8", "<i8", "<i8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4"],
-        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 72, 80, 84],
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "order_id", "price", "quantity", "leaves", "previous_price", "previous_leaves", "time_ns", "trade_count", "reserved", "stop_price"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u8", "<i8", "<i8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 72, 80, 84, 88],
         "itemsize": 96,
     }
 )
 
 
 class Trade(NamedTuple):
-    """account, side: the taker's."""
+    """account, side: the taker's. status = TradeKind."""
 
     kind: int = 0  # EventKind
     flags: int = 0  # RecordFlag (TEXT)
@@ -1290,13 +1824,14 @@ class OrderCancelled(NamedTuple):
     time_ns: int = 0
     reason: int = 0  # CloseReason
     reserved: int = 0
+    visible: int = 0  # slice of an iceberg before, else 0
 
-ORDER_CANCELLED: Final = struct.Struct("<BBBBBBBBQIIQqqqqII8x8x8x")
+ORDER_CANCELLED: Final = struct.Struct("<BBBBBBBBQIIQqqqqIIq8x8x")
 ORDER_CANCELLED_DTYPE: Final = np.dtype(
     {
-        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "order_id", "price", "quantity", "cancelled_quantity", "time_ns", "reason", "reserved"],
-        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4"],
-        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 68],
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "order_id", "price", "quantity", "cancelled_quantity", "time_ns", "reason", "reserved", "visible"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 68, 72],
         "itemsize": 96,
     }
 )
@@ -1324,20 +1859,22 @@ class OrderReduced(NamedTuple):
     time_ns: int = 0
     reason: int = 0  # CloseReason
     reserved: int = 0
+    visible: int = 0  # slice of an iceberg after, else 0
+    visible_before: int = 0  # before, else 0
 
-ORDER_REDUCED: Final = struct.Struct("<BBBBBBBBQIIQqqqqqII8x8x")
+ORDER_REDUCED: Final = struct.Struct("<BBBBBBBBQIIQqqqqqIIqq")
 ORDER_REDUCED_DTYPE: Final = np.dtype(
     {
-        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "order_id", "price", "quantity", "leaves", "reduced_by", "time_ns", "reason", "reserved"],
-        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u8", "<i8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4"],
-        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 72, 76],
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "order_id", "price", "quantity", "leaves", "reduced_by", "time_ns", "reason", "reserved", "visible", "visible_before"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u8", "<i8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 72, 76, 80, 88],
         "itemsize": 96,
     }
 )
 
 
 class MassCancelled(NamedTuple):
-    """Last event of MASS_CANCEL, CANCEL_BY_KEY and of SET_ACCOUNT_STATE KILLED."""
+    """Last event of MASS_CANCEL, CANCEL_BY_KEY, of SET_ACCOUNT_STATE KILLED and of a dead-man timer."""
 
     kind: int = 0  # EventKind
     flags: int = 0  # RecordFlag (TEXT)
@@ -1636,13 +2173,16 @@ class PhaseChanged(NamedTuple):
     account: int = 0
     instrument: int = 0
     time_ns: int = 0
+    reason: int = 0  # PhaseReason
+    reserved: int = 0
+    until: int = 0  # when it reopens by itself, 0 = not set
 
-PHASE_CHANGED: Final = struct.Struct("<BBBBBBBBQIIq8x8x8x8x8x8x8x8x")
+PHASE_CHANGED: Final = struct.Struct("<BBBBBBBBQIIqIIq8x8x8x8x8x8x")
 PHASE_CHANGED_DTYPE: Final = np.dtype(
     {
-        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "time_ns"],
-        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8"],
-        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24],
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "time_ns", "reason", "reserved", "until"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8", "<u4", "<u4", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 36, 40],
         "itemsize": 96,
     }
 )
@@ -1729,6 +2269,567 @@ TIME_JUMPED_DTYPE: Final = np.dtype(
 )
 
 
+class OrderTriggered(NamedTuple):
+    """A stop order became a taker. leaves and status as they stand after its part of the command."""
+
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    order_id: int = 0
+    price: int = 0  # worst price
+    quantity: int = 0  # after a reduce-only clip
+    leaves: int = 0
+    stop_price: int = 0
+    trigger_price: int = 0  # last trade price
+    previous_leaves: int = 0  # before a clip
+    time_ns: int = 0
+    trade_count: int = 0
+    reserved: int = 0
+
+ORDER_TRIGGERED: Final = struct.Struct("<BBBBBBBBQIIQqqqqqqqII")
+ORDER_TRIGGERED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "order_id", "price", "quantity", "leaves", "stop_price", "trigger_price", "previous_leaves", "time_ns", "trade_count", "reserved"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u8", "<i8", "<i8", "<i8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 72, 80, 88, 92],
+        "itemsize": 96,
+    }
+)
+
+
+class OrderFilled(NamedTuple):
+    """A resting order as it stands after a trade that does not tell it all: an iceberg, an auction's order. Also after ORDER_REPLACED of an iceberg."""
+
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    order_id: int = 0
+    price: int = 0  # its own
+    quantity: int = 0  # total
+    leaves: int = 0
+    visible: int = 0  # leaves, or the slice of an iceberg
+    visible_before: int = 0
+    trade_id: int = 0  # 0 = none
+    time_ns: int = 0
+    display_quantity: int = 0  # 0 = no iceberg
+
+ORDER_FILLED: Final = struct.Struct("<BBBBBBBBQIIQqqqqqQqq")
+ORDER_FILLED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "order_id", "price", "quantity", "leaves", "visible", "visible_before", "trade_id", "time_ns", "display_quantity"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u8", "<i8", "<i8", "<i8", "<i8", "<i8", "<u8", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 72, 80, 88],
+        "itemsize": 96,
+    }
+)
+
+
+class AuctionIndicative(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    price: int = 0  # 0 = the book is not crossed
+    volume: int = 0
+    surplus: int = 0  # bids less asks at the price
+    time_ns: int = 0
+
+AUCTION_INDICATIVE: Final = struct.Struct("<BBBBBBBBQIIqqqq8x8x8x8x8x")
+AUCTION_INDICATIVE_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "price", "volume", "surplus", "time_ns"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8", "<i8", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48],
+        "itemsize": 96,
+    }
+)
+
+
+class AuctionUncrossed(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    price: int = 0
+    volume: int = 0  # as executed
+    surplus: int = 0  # bids less asks at the price
+    time_ns: int = 0
+    trade_count: int = 0
+    reserved: int = 0
+
+AUCTION_UNCROSSED: Final = struct.Struct("<BBBBBBBBQIIqqqqII8x8x8x8x")
+AUCTION_UNCROSSED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "price", "volume", "surplus", "time_ns", "trade_count", "reserved"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 60],
+        "itemsize": 96,
+    }
+)
+
+
+class Reserved(NamedTuple):
+    """status = ReservationStatus. Lots."""
+
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    requested_bid: int = 0
+    requested_ask: int = 0
+    granted_bid: int = 0
+    granted_ask: int = 0
+    expires_at: int = 0
+    time_ns: int = 0
+    maker: int = 0
+    reserved: int = 0
+
+RESERVED: Final = struct.Struct("<BBBBBBBBQIIqqqqqqII8x8x")
+RESERVED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "requested_bid", "requested_ask", "granted_bid", "granted_ask", "expires_at", "time_ns", "maker", "reserved"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8", "<i8", "<i8", "<i8", "<i8", "<i8", "<u4", "<u4"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 72, 76],
+        "itemsize": 96,
+    }
+)
+
+
+class QuoteSet(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    bid_price: int = 0
+    bid_quantity: int = 0  # granted
+    ask_price: int = 0
+    ask_quantity: int = 0  # granted
+    bid_order_id: int = 0  # 0 = none
+    ask_order_id: int = 0  # 0 = none
+    expires_at: int = 0
+    time_ns: int = 0
+    maker: int = 0
+    reserved: int = 0
+
+QUOTE_SET: Final = struct.Struct("<BBBBBBBBQIIqqqqQQqqII")
+QUOTE_SET_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "bid_price", "bid_quantity", "ask_price", "ask_quantity", "bid_order_id", "ask_order_id", "expires_at", "time_ns", "maker", "reserved"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8", "<i8", "<i8", "<i8", "<u8", "<u8", "<i8", "<i8", "<u4", "<u4"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 72, 80, 88, 92],
+        "itemsize": 96,
+    }
+)
+
+
+class ReservationReleased(NamedTuple):
+    """Quote and reservation ended. status = EndReason. Lots."""
+
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    freed_bid: int = 0
+    freed_ask: int = 0
+    time_ns: int = 0
+
+RESERVATION_RELEASED: Final = struct.Struct("<BBBBBBBBQIIqqq8x8x8x8x8x8x")
+RESERVATION_RELEASED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "freed_bid", "freed_ask", "time_ns"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40],
+        "itemsize": 96,
+    }
+)
+
+
+class SessionBound(NamedTuple):
+    """Text: name. status: 1 = its orders are cancelled when it ends."""
+
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    session: int = 0
+    reserved: int = 0
+    binding: int = 0
+
+SESSION_BOUND: Final = struct.Struct("<BBBBBBBBQIIIIQ8x8x8x8x8x8x8x")
+SESSION_BOUND_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "session", "reserved", "binding"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u4", "<u4", "<u8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 28, 32],
+        "itemsize": 96,
+    }
+)
+
+
+class SessionEnded(NamedTuple):
+    """status = EndReason."""
+
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    session: int = 0
+    reserved: int = 0
+    count: int = 0  # type: ignore[assignment]  # orders that were cancelled
+
+SESSION_ENDED: Final = struct.Struct("<BBBBBBBBQIIIIQ8x8x8x8x8x8x8x")
+SESSION_ENDED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "session", "reserved", "count"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u4", "<u4", "<u8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 28, 32],
+        "itemsize": 96,
+    }
+)
+
+
+class DeadManSet(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    expires_at: int = 0  # 0 = off
+
+DEAD_MAN_SET: Final = struct.Struct("<BBBBBBBBQIIq8x8x8x8x8x8x8x8x")
+DEAD_MAN_SET_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "expires_at"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24],
+        "itemsize": 96,
+    }
+)
+
+
+class MakerJoined(NamedTuple):
+    """Text: name."""
+
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    maker: int = 0
+    reserved: int = 0
+    epoch: int = 0
+    lease_ns: int = 0
+
+MAKER_JOINED: Final = struct.Struct("<BBBBBBBBQIIIIQq8x8x8x8x8x8x")
+MAKER_JOINED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "maker", "reserved", "epoch", "lease_ns"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u4", "<u4", "<u8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 28, 32, 40],
+        "itemsize": 96,
+    }
+)
+
+
+class MakerLeft(NamedTuple):
+    """status = EndReason."""
+
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    maker: int = 0
+
+MAKER_LEFT: Final = struct.Struct("<BBBBBBBBQIII4x8x8x8x8x8x8x8x8x")
+MAKER_LEFT_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "maker"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u4"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24],
+        "itemsize": 96,
+    }
+)
+
+
+class SymbolAssigned(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    maker: int = 0  # 0 = nobody
+    previous_maker: int = 0  # 0 = nobody
+
+SYMBOL_ASSIGNED: Final = struct.Struct("<BBBBBBBBQIIII8x8x8x8x8x8x8x8x")
+SYMBOL_ASSIGNED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "maker", "previous_maker"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u4", "<u4"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 28],
+        "itemsize": 96,
+    }
+)
+
+
+class FirmChanged(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    budget_bid: int = 0
+    budget_ask: int = 0
+    position_limit: int = 0
+    lease_ns: int = 0
+
+FIRM_CHANGED: Final = struct.Struct("<BBBBBBBBQIIqqqq8x8x8x8x8x")
+FIRM_CHANGED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "budget_bid", "budget_ask", "position_limit", "lease_ns"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8", "<i8", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48],
+        "itemsize": 96,
+    }
+)
+
+
+class FirmSymbolChanged(NamedTuple):
+    """status: 1 = added, 2 = removed."""
+
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+
+FIRM_SYMBOL_CHANGED: Final = struct.Struct("<BBBBBBBBQII8x8x8x8x8x8x8x8x8x")
+FIRM_SYMBOL_CHANGED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20],
+        "itemsize": 96,
+    }
+)
+
+
+class ScheduleChanged(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    entry_1: int = 0
+    entry_2: int = 0
+    entry_3: int = 0
+    entry_4: int = 0
+    entry_5: int = 0
+    entry_6: int = 0
+    entry_7: int = 0
+    next_at: int = 0  # next transition, 0 = none
+
+SCHEDULE_CHANGED: Final = struct.Struct("<BBBBBBBBQIIQQQQQQQq8x")
+SCHEDULE_CHANGED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "entry_1", "entry_2", "entry_3", "entry_4", "entry_5", "entry_6", "entry_7", "next_at"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u8", "<u8", "<u8", "<u8", "<u8", "<u8", "<u8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32, 40, 48, 56, 64, 72, 80],
+        "itemsize": 96,
+    }
+)
+
+
+class InstrumentSafetyChanged(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    band_ppm: int = 0
+    protection_ppm: int = 0
+    halt_ns: int = 0
+    auction_ns: int = 0
+
+INSTRUMENT_SAFETY_CHANGED: Final = struct.Struct("<BBBBBBBBQIIIIqq8x8x8x8x8x8x")
+INSTRUMENT_SAFETY_CHANGED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "band_ppm", "protection_ppm", "halt_ns", "auction_ns"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u4", "<u4", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 28, 32, 40],
+        "itemsize": 96,
+    }
+)
+
+
+class OrderLimitsChanged(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    quantity_max: int = 0
+    value_max: int = 0
+
+ORDER_LIMITS_CHANGED: Final = struct.Struct("<BBBBBBBBQIIqq8x8x8x8x8x8x8x")
+ORDER_LIMITS_CHANGED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "quantity_max", "value_max"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<i8", "<i8"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 32],
+        "itemsize": 96,
+    }
+)
+
+
+class AccountGuardChanged(NamedTuple):
+    kind: int = 0  # EventKind
+    flags: int = 0  # RecordFlag (TEXT)
+    side: int = 0  # Side; of the order, of a trade's taker
+    order_type: int = 0  # OrderType
+    time_in_force: int = 0  # TimeInForce
+    self_trade_prevention: int = 0  # SelfTradePrevention
+    options: int = 0  # Option
+    status: int = 0  # OrderStatus after the whole command, or by kind
+    sequence: int = 0  # of the command that caused it
+    account: int = 0
+    instrument: int = 0
+    messages_max: int = 0
+    repeats_max: int = 0
+    window_ns: int = 0
+    traded_max: int = 0
+    traded_asset: int = 0
+
+ACCOUNT_GUARD_CHANGED: Final = struct.Struct("<BBBBBBBBQIIIIqqI4x8x8x8x8x8x")
+ACCOUNT_GUARD_CHANGED_DTYPE: Final = np.dtype(
+    {
+        "names": ["kind", "flags", "side", "order_type", "time_in_force", "self_trade_prevention", "options", "status", "sequence", "account", "instrument", "messages_max", "repeats_max", "window_ns", "traded_max", "traded_asset"],
+        "formats": ["u1", "u1", "u1", "u1", "u1", "u1", "u1", "u1", "<u8", "<u4", "<u4", "<u4", "<u4", "<i8", "<i8", "<u4"],
+        "offsets": [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 20, 24, 28, 32, 40, 48],
+        "itemsize": 96,
+    }
+)
+
+
 COMMANDS: Final = {
     1: Genesis,
     2: ActivateRules,
@@ -1754,6 +2855,20 @@ COMMANDS: Final = {
     22: ReplaceOrder,
     23: MassCancel,
     24: CancelByKey,
+    25: Quote,
+    26: ReserveOrderId,
+    27: Reserve,
+    28: Release,
+    29: BindSession,
+    30: EndSession,
+    31: SetDeadMan,
+    32: MakerHeartbeat,
+    40: DefineFirm,
+    41: SetFirmSymbol,
+    42: SetSchedule,
+    43: SetInstrumentSafety,
+    44: SetOrderLimits,
+    45: SetAccountGuard,
 }
 
 EVENTS: Final = {
@@ -1780,4 +2895,23 @@ EVENTS: Final = {
     21: StartingBalanceSet,
     22: RulesActivated,
     23: TimeJumped,
+    24: OrderTriggered,
+    25: OrderFilled,
+    26: AuctionIndicative,
+    27: AuctionUncrossed,
+    28: Reserved,
+    29: QuoteSet,
+    30: ReservationReleased,
+    31: SessionBound,
+    32: SessionEnded,
+    33: DeadManSet,
+    34: MakerJoined,
+    35: MakerLeft,
+    36: SymbolAssigned,
+    37: FirmChanged,
+    38: FirmSymbolChanged,
+    39: ScheduleChanged,
+    40: InstrumentSafetyChanged,
+    41: OrderLimitsChanged,
+    42: AccountGuardChanged,
 }
