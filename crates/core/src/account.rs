@@ -1,5 +1,6 @@
 //! An account as order entry and matching touch it: three cache lines for the usual trader.
 
+use crate::guard::Guard;
 use crate::orders::NONE;
 use crate::wire::Side;
 use std::collections::BTreeMap;
@@ -125,6 +126,7 @@ pub struct Account {
     /// Credit in every asset without a line of its own.
     pub credit: i64,
     more: Option<Box<More>>,
+    pub guard: Option<Box<Guard>>,
     /// Empty places have asset 0.
     first_balances: [Balance; 2],
     /// An empty place has instrument 0.
@@ -154,6 +156,7 @@ impl Account {
             state,
             credit: 0,
             more: None,
+            guard: None,
             first_balances: [Balance::default(); 2],
             first_position: Position::default(),
         }

@@ -3,6 +3,8 @@
 use crate::book::BookSide;
 use crate::engine::{Done, Engine, Instrument, Outcome, Reject, TIME_MAX_NS};
 use crate::ledger::Asset;
+use crate::trading_session::TradingSession;
+use crate::waiting::Waiting;
 use crate::wire::*;
 
 /// Largest order that an instrument may allow, in lots.
@@ -39,7 +41,7 @@ impl Engine {
             CommandKind::Genesis => self.genesis(&Genesis::from_bytes(record)),
             CommandKind::ActivateRules => {
                 let version = ActivateRules::from_bytes(record).rules_version;
-                if version != RULES_VERSION {
+                if !(self.rules_version..=RULES_VERSION).contains(&version) {
                     return Err(RejectReason::UnsupportedRules.into());
                 }
                 self.rules_version = version;
@@ -78,7 +80,8 @@ impl Engine {
             time_ns: self.now,
             ..Default::default()
         });
-        self.expire();
+        self.sessions.seen(self.incarnation, self.now);
+        self.moment();
     }
 
     pub(crate) fn administer(
@@ -103,6 +106,10 @@ impl Engine {
                 self.set_starting_balance(&SetStartingBalance::from_bytes(record))
             }
             CommandKind::OpenAccount => self.open_account(header, text),
+            CommandKind::SetSchedule => self.set_schedule(&SetSchedule::from_bytes(record)),
+            CommandKind::SetInstrumentSafety => {
+                self.set_instrument_safety(&SetInstrumentSafety::from_bytes(record))
+            }
             _ if !self.ledger.exists(header.account) => Err(RejectReason::UnknownAccount.into()),
             CommandKind::SetAccountState => self.set_account_state(header.account, header.mode),
             CommandKind::SetAccountLimits => self.set_account_limits(
@@ -116,6 +123,14 @@ impl Engine {
             CommandKind::Deposit => self.deposit(&Deposit::from_bytes(record)),
             CommandKind::Withdraw => self.withdraw(&Withdraw::from_bytes(record)),
             CommandKind::Transfer => self.transfer(&Transfer::from_bytes(record)),
+            CommandKind::DefineFirm => self.define_firm(&DefineFirm::from_bytes(record)),
+            CommandKind::SetFirmSymbol => self.set_firm_symbol(&SetFirmSymbol::from_bytes(record)),
+            CommandKind::SetOrderLimits => {
+                self.set_order_limits(&SetOrderLimits::from_bytes(record))
+            }
+            CommandKind::SetAccountGuard => {
+                self.set_account_guard(&SetAccountGuard::from_bytes(record))
+            }
             _ => unreachable!("order and system commands are run elsewhere"),
         }
     }
@@ -339,7 +354,7 @@ impl Engine {
         let mut slots = self.matching_orders(0, instrument, 0);
         slots.retain(|&slot| self.orders[slot].time_in_force == TimeInForce::Day as u8);
         for slot in slots {
-            self.close_resting(slot, OrderStatus::Expired, CloseReason::Closing);
+            self.close_live(slot, OrderStatus::Expired, CloseReason::Closing);
         }
     }
 
@@ -386,5 +401,7 @@ fn new_instrument(c: &DefineInstrument, symbol: &str, lot: i64, unit: i64) -> In
         fee_schedules: vec![(0, 0)],
         fees: 0,
         sides: [BookSide::new(true), BookSide::new(false)],
+        waiting: Waiting::default(),
+        session: TradingSession::default(),
     }
 }

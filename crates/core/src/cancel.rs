@@ -18,7 +18,7 @@ impl Engine {
 
     pub(crate) fn cancel_order(&mut self, account: u32, order_id: u64) -> Outcome {
         let slot = self.own_order(account, order_id)?;
-        self.close_resting(slot, OrderStatus::Cancelled, CloseReason::Requested);
+        self.close_live(slot, OrderStatus::Cancelled, CloseReason::Requested);
         Ok(Done::default())
     }
 
@@ -59,7 +59,7 @@ impl Engine {
 
     pub(crate) fn cancel_all(&mut self, slots: &[u32], reason: CloseReason) {
         for &slot in slots {
-            self.close_resting(slot, OrderStatus::Cancelled, reason);
+            self.close_live(slot, OrderStatus::Cancelled, reason);
         }
     }
 
@@ -104,7 +104,7 @@ impl Engine {
             }
         };
         if let Some(slot) = target {
-            self.close_resting(slot, OrderStatus::Cancelled, CloseReason::Requested);
+            self.close_live(slot, OrderStatus::Cancelled, CloseReason::Requested);
         }
         let count = usize::from(target.is_some());
         self.push_mass_cancelled(account, 0, 0, count);

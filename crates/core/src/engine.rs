@@ -3,10 +3,16 @@
 use crate::ahead::{Ahead, names_order};
 use crate::book::BookSide;
 use crate::event::Output;
+use crate::exposure::Exposures;
+use crate::firms::Firms;
 use crate::frame::{Frame, Problem, TextReader};
 use crate::keys::Keys;
 use crate::ledger::Ledger;
+use crate::moments::Timer;
 use crate::orders::{NONE, Order, Orders};
+use crate::sessions::Sessions;
+use crate::trading_session::TradingSession;
+use crate::waiting::Waiting;
 use crate::wire::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -127,6 +133,9 @@ pub struct Instrument {
     pub fees: u16,
     /// Bids, asks.
     pub sides: [BookSide; 2],
+    /// Orders that wait for their stop price.
+    pub waiting: Waiting,
+    pub session: TradingSession,
 }
 
 impl Instrument {
@@ -139,8 +148,14 @@ impl Instrument {
         if self.last_price != 0 { self.last_price } else { self.reference_price }
     }
 
+    /// Live orders: resting and waiting ones.
     pub fn orders(&self) -> usize {
-        self.sides[0].orders + self.sides[1].orders
+        self.sides[0].orders + self.sides[1].orders + self.waiting.len()
+    }
+
+    #[inline(always)]
+    pub fn is_continuous(&self) -> bool {
+        self.phase == Phase::Continuous as u8
     }
 }
 
@@ -169,6 +184,22 @@ pub struct Engine {
     pub keys: Keys,
     /// (expires_at, order id).
     pub expiries: BTreeSet<(i64, u64)>,
+    /// What else will happen by itself, and when.
+    pub timers: BTreeSet<Timer>,
+    /// Nothing happens by itself before this market time.
+    pub(crate) next_due: i64,
+    /// Instruments with triggered orders that have not run.
+    pub(crate) pending: BTreeSet<u32>,
+    /// Instruments in which orders rest without matching.
+    pub(crate) gathering: BTreeSet<u32>,
+    /// Sequence of the last RESERVE_ORDER_ID.
+    pub(crate) reserved_id: u64,
+    /// First sequence of the frame that is applied, and its writer.
+    pub(crate) frame_begin: u64,
+    pub(crate) incarnation: u64,
+    pub sessions: Sessions,
+    pub firms: Firms,
+    pub exposures: Exposures,
     pub trades: u64,
     pub output: Output,
     /// Sequences to skip, by an operator's decision.
@@ -211,6 +242,9 @@ impl Engine {
             let stamp = header.time_ns.min(self.now.saturating_add(TIME_JUMP_MIN_NS));
             self.now = self.now.max(stamp.min(TIME_MAX_NS));
         }
+        self.frame_begin = self.sequence + 1;
+        self.incarnation = header.incarnation;
+        self.sessions.seen(header.incarnation, self.now);
         self.output.push(&FrameApplied {
             kind: EventKind::FrameApplied as u8,
             sequence: self.sequence + 1,
@@ -242,7 +276,7 @@ impl Engine {
     fn check_genesis(&self, frame: &Frame<'_>) -> Result<(), ApplyError> {
         if self.rules_version == 0 && frame.records[0] == CommandKind::Genesis as u8 {
             let genesis = Genesis::from_bytes(frame.records);
-            if genesis.rules_version != RULES_VERSION {
+            if !(1..=RULES_VERSION).contains(&genesis.rules_version) {
                 return Err(ApplyError::UnsupportedRules { version: genesis.rules_version });
             }
         }
@@ -273,7 +307,7 @@ impl Engine {
     fn run(&mut self, record: &Record, text: Option<&str>) {
         self.sequence += 1;
         assert!(self.panic_at != self.sequence, "injected panic at sequence {}", self.sequence);
-        self.expire();
+        self.moment();
         let mut header = CommandHeader::from_bytes(record);
         let opens = header.kind == CommandKind::OpenAccount as u8;
         if !self.quarantined.is_empty() && self.quarantined.remove(&self.sequence) {
@@ -302,6 +336,9 @@ impl Engine {
         }
         if opens {
             self.just_opened = self.opened_account(text);
+        }
+        if !self.pending.is_empty() {
+            self.run_triggered();
         }
     }
 
@@ -347,20 +384,35 @@ impl Engine {
             CommandKind::CancelByKey => {
                 self.cancel_by_key(header, &CancelByKey::from_bytes(record))
             }
-            _ => self.administer(kind, header, record, text),
+            _ => self.run_later_kind(kind, header, record, text),
         }
     }
 
-    /// Forget old keys and let orders expire that market time has passed.
-    #[inline(always)]
-    pub(crate) fn expire(&mut self) {
-        self.keys.forget_until(self.now.saturating_sub(self.parameters.key_window_ns));
-        while let Some(&(expires_at, id)) = self.expiries.first() {
-            if expires_at > self.now {
-                return;
+    #[cold]
+    fn run_later_kind(
+        &mut self,
+        kind: CommandKind,
+        header: &CommandHeader,
+        record: &Record,
+        text: Option<&str>,
+    ) -> Outcome {
+        let name = text.unwrap_or("");
+        match kind {
+            CommandKind::Quote => self.quote(header.account, &Quote::from_bytes(record)),
+            CommandKind::Reserve => self.reserve(header.account, &Reserve::from_bytes(record)),
+            CommandKind::Release => self.release(header.account, &Release::from_bytes(record)),
+            CommandKind::BindSession => self.bind_session(header.account, header.mode, name),
+            CommandKind::EndSession => {
+                self.end_session(header.account, &EndSession::from_bytes(record))
             }
-            let slot = self.orders.find(id).expect("an expiry belongs to a live order");
-            self.close_resting(slot, OrderStatus::Expired, CloseReason::Time);
+            CommandKind::SetDeadMan => {
+                self.set_dead_man(header.account, SetDeadMan::from_bytes(record).timeout_ns)
+            }
+            CommandKind::MakerHeartbeat => {
+                let epoch = MakerHeartbeat::from_bytes(record).epoch;
+                self.maker_heartbeat(header.account, header.mode, epoch, name)
+            }
+            _ => self.administer(kind, header, record, text),
         }
     }
 
@@ -408,7 +460,7 @@ impl Engine {
     }
 
     /// Cancel or expire a resting order, with its event.
-    pub(crate) fn close_resting(&mut self, slot: u32, status: OrderStatus, reason: CloseReason) {
+    pub(crate) fn close_live(&mut self, slot: u32, status: OrderStatus, reason: CloseReason) {
         self.unlink_order(slot);
         self.push_cancelled(slot, self.orders[slot].leaves, status, reason);
         self.forget_order(slot);

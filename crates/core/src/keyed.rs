@@ -22,7 +22,16 @@ impl Engine {
         if kind <= CommandKind::Quarantine {
             return self.run_system(kind, record);
         }
-        let is_order_command = header.kind >= CommandKind::PlaceOrder as u8;
+        if kind > CommandKind::CancelByKey {
+            if self.rules_version < 2 {
+                return Err(RejectReason::UnknownCommand.into());
+            }
+            if kind == CommandKind::ReserveOrderId {
+                self.reserved_id = self.sequence;
+                return Ok(());
+            }
+        }
+        let is_order_command = is_order_command(header.kind);
         let scope = if is_order_command { header.account } else { 0 };
         if is_order_command && !self.is_speaker(kind, scope) {
             return Err(RejectReason::UnknownAccount.into());
@@ -45,8 +54,11 @@ impl Engine {
 
     #[inline(always)]
     fn is_speaker(&self, kind: CommandKind, account: u32) -> bool {
-        let needs_account = matches!(kind, CommandKind::PlaceOrder | CommandKind::CancelByKey);
-        self.ledger.exists(account) || (account == 0 && !needs_account)
+        let may_be_operator = matches!(
+            kind,
+            CommandKind::CancelOrder | CommandKind::ReplaceOrder | CommandKind::MassCancel
+        );
+        self.ledger.exists(account) || (account == 0 && may_be_operator)
     }
 
     /// A label that was cancelled before its order came refuses the order.
@@ -137,6 +149,12 @@ impl Engine {
     }
 }
 
+/// Does the key of a command of this kind belong to its account, not to the operator?
+#[inline(always)]
+const fn is_order_command(kind: u8) -> bool {
+    kind >= CommandKind::PlaceOrder as u8 && kind < CommandKind::DefineFirm as u8
+}
+
 /// Hash of what a command asks for: equal for the same command sent again, never 0.
 ///
 /// Part of the state, so the algorithm is fixed for this rules version: a multiply-fold over the
@@ -153,13 +171,15 @@ fn fingerprint(record: &Record, text: Option<&str>) -> u64 {
         (product as u64) ^ ((product >> 64) as u64)
     };
     let kind = record[0];
-    let is_order_command = kind >= CommandKind::PlaceOrder as u8;
+    let is_order_command = is_order_command(kind);
     let mut hash = fold(SEED, word(0) & !0xff00);
     hash = fold(hash, if is_order_command { word(1) & !ACCOUNT } else { word(1) });
     hash = fold(hash, word(4).rotate_left(17));
     for i in 5..12 {
         let skipped = (kind == CommandKind::PlaceOrder as u8 && i == 10)
-            || (kind == CommandKind::ReplaceOrder as u8 && i == 8);
+            || (kind == CommandKind::ReplaceOrder as u8 && i == 8)
+            || (kind == CommandKind::Quote as u8 && i == 10)
+            || (kind == CommandKind::Reserve as u8 && i == 8);
         if !skipped {
             hash = fold(hash, word(i).wrapping_add(i as u64));
         }

@@ -15,19 +15,26 @@ pub mod answers;
 pub mod book;
 pub mod engine;
 pub mod event;
+pub mod exposure;
 pub mod feed;
+pub mod firms;
 pub mod frame;
+pub mod guard;
 pub mod history;
 pub mod index;
 pub mod json;
 pub mod keys;
 pub mod ledger;
 pub mod mbo;
+pub mod moments;
 pub mod orders;
 pub mod plain;
 pub mod queries;
 pub mod session;
+pub mod sessions;
 pub mod snapshot;
+pub mod trading_session;
+pub mod waiting;
 #[rustfmt::skip]
 pub mod wire;
 

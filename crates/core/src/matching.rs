@@ -214,11 +214,11 @@ impl Engine {
         match taker.self_trade_prevention {
             CANCEL_TAKER => true,
             CANCEL_MAKER => {
-                self.close_resting(maker, OrderStatus::Cancelled, CloseReason::SelfTrade);
+                self.close_live(maker, OrderStatus::Cancelled, CloseReason::SelfTrade);
                 false
             }
             CANCEL_BOTH => {
-                self.close_resting(maker, OrderStatus::Cancelled, CloseReason::SelfTrade);
+                self.close_live(maker, OrderStatus::Cancelled, CloseReason::SelfTrade);
                 true
             }
             _ => self.decrement(taker, maker),
@@ -252,7 +252,7 @@ impl Engine {
     /// Lower a resting order without a trade; at nothing it is cancelled.
     fn shrink(&mut self, slot: u32, by: i64, reason: CloseReason) {
         if self.orders[slot].leaves == by {
-            self.close_resting(slot, OrderStatus::Cancelled, reason);
+            self.close_live(slot, OrderStatus::Cancelled, reason);
             return;
         }
         self.reduce_resting(slot, by);

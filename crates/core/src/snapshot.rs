@@ -9,6 +9,8 @@ use crate::frame::Problem;
 use crate::keys::KeyEntry;
 use crate::ledger::{Asset, Grant};
 use crate::orders::{Extra, NONE, Order, Orders};
+use crate::trading_session::TradingSession;
+use crate::waiting::Waiting;
 
 /// Where canonical bytes go: a buffer or a hash.
 pub trait Sink {
@@ -523,6 +525,8 @@ fn read_instrument(source: &mut Source<'_>, number: u32) -> Read<Instrument> {
         fees: source.u32()? as u16,
         fee_schedules: Vec::new(),
         sides: [BookSide::new(true), BookSide::new(false)],
+        waiting: Waiting::default(),
+        session: TradingSession::default(),
     };
     for _ in 0..source.u32()? {
         instrument.fee_schedules.push((source.i32()?, source.i32()?));
