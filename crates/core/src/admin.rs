@@ -3,7 +3,7 @@
 use crate::book::BookSide;
 use crate::engine::{Done, Engine, Instrument, Outcome, Reject, TIME_MAX_NS};
 use crate::ledger::Asset;
-use crate::trading_session::TradingSession;
+use crate::trading_session::{TradingSession, gathers, is_settable};
 use crate::waiting::Waiting;
 use crate::wire::*;
 
@@ -13,10 +13,6 @@ const QUANTITY_MAX: i64 = 1 << 40;
 const STEP_MAX: i128 = 1_000_000_000_000_000;
 const SCALE_MAX: u32 = 18;
 const PPM: u32 = 1_000_000;
-
-fn is_tradable_phase(phase: u8) -> bool {
-    (Phase::Continuous as u8..=Phase::Closed as u8).contains(&phase)
-}
 
 /// `mantissa * 10^(scale - exponent)`, when it is a whole number within the step bound.
 fn whole_step(mantissa: u64, scale: u32, exponent: u64) -> Option<i64> {
@@ -166,7 +162,7 @@ impl Engine {
             && symbol_fits
             && c.base_asset != c.quote_asset
             && c.reference_price >= 0
-            && is_tradable_phase(c.mode);
+            && is_settable(c.mode, self.rules_version);
         if !valid {
             return None;
         }
@@ -186,6 +182,7 @@ impl Engine {
         } else {
             self.instruments.push(new_instrument(c, symbol, lot, unit));
             self.symbols.insert(symbol.into(), c.instrument);
+            self.note_gathering(c.instrument, gathers(c.mode));
         }
         self.definitions_changed();
         self.push_instrument_defined(index);
@@ -208,7 +205,8 @@ impl Engine {
         if !same {
             return Err(RejectReason::InvalidDefinition.into());
         }
-        if instrument.orders() != 0 || !self.is_flat(c.instrument) {
+        if instrument.orders() != 0 || !self.is_flat(c.instrument) || self.is_exposed(c.instrument)
+        {
             return Err(RejectReason::InstrumentInUse.into());
         }
         let instrument = &mut self.instruments[index];
@@ -318,44 +316,9 @@ impl Engine {
             instrument: number,
             ..Default::default()
         });
+        self.forget_session(index);
+        self.end_instrument(number);
         Ok(Done::default())
-    }
-
-    fn set_phase(&mut self, number: u32, phase: u8) -> Outcome {
-        if number != 0 {
-            self.known_instrument(number)?;
-        }
-        if !is_tradable_phase(phase) {
-            return Err(RejectReason::InvalidPhase.into());
-        }
-        for index in 0..self.instruments.len() {
-            let instrument = &mut self.instruments[index];
-            if instrument.is_removed() || (number != 0 && instrument.number != number) {
-                continue;
-            }
-            instrument.phase = phase;
-            let number = instrument.number;
-            self.output.push(&PhaseChanged {
-                kind: EventKind::PhaseChanged as u8,
-                status: phase,
-                sequence: self.sequence,
-                instrument: number,
-                time_ns: self.now,
-                ..Default::default()
-            });
-            if phase == Phase::Closed as u8 {
-                self.expire_day_orders(number);
-            }
-        }
-        Ok(Done::default())
-    }
-
-    fn expire_day_orders(&mut self, instrument: u32) {
-        let mut slots = self.matching_orders(0, instrument, 0);
-        slots.retain(|&slot| self.orders[slot].time_in_force == TimeInForce::Day as u8);
-        for slot in slots {
-            self.close_live(slot, OrderStatus::Expired, CloseReason::Closing);
-        }
     }
 
     fn set_starting_balance(&mut self, c: &SetStartingBalance) -> Outcome {

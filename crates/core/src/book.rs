@@ -282,6 +282,8 @@ pub struct BookSide {
     pub level_count: usize,
     /// Resting reduce-only orders; matching looks closer when there are any.
     pub reduce_only_orders: u32,
+    /// Resting icebergs.
+    pub icebergs: u32,
 }
 
 impl BookSide {
@@ -295,6 +297,7 @@ impl BookSide {
             orders: 0,
             level_count: 0,
             reduce_only_orders: 0,
+            icebergs: 0,
         }
     }
 
@@ -341,7 +344,8 @@ impl BookSide {
     /// Put an order at the end of its price's queue.
     #[inline]
     pub fn push(&mut self, orders: &mut Orders, slot: u32) {
-        let (price, leaves) = (orders[slot].price, orders[slot].leaves);
+        let (price, visible) = (orders[slot].price, orders.visible(slot));
+        self.icebergs += u32::from(orders[slot].is_iceberg());
         let level_slot = if self.best != NONE && self.levels[self.best as usize].price == price {
             self.best
         } else {
@@ -350,7 +354,7 @@ impl BookSide {
         let level = &mut self.levels[level_slot as usize];
         let tail = level.tail;
         level.tail = slot;
-        level.quantity += i128::from(leaves);
+        level.quantity += i128::from(visible);
         level.orders += 1;
         if tail == NONE {
             level.head = slot;
@@ -388,7 +392,9 @@ impl BookSide {
     /// Take an order out of its queue; its level goes with the last one.
     #[inline]
     pub fn remove(&mut self, orders: &mut Orders, slot: u32) {
-        let Order { level, next, previous, leaves, .. } = orders[slot];
+        let Order { level, next, previous, .. } = orders[slot];
+        let visible = orders.visible(slot);
+        self.icebergs -= u32::from(orders[slot].is_iceberg());
         if previous == NONE {
             self.levels[level as usize].head = next;
         } else {
@@ -401,7 +407,7 @@ impl BookSide {
         }
         self.orders -= 1;
         let entry = &mut self.levels[level as usize];
-        entry.quantity -= i128::from(leaves);
+        entry.quantity -= i128::from(visible);
         entry.orders -= 1;
         if entry.orders == 0 {
             assert!(entry.quantity == 0, "an empty level has quantity");
@@ -429,12 +435,36 @@ impl BookSide {
         self.levels[order.level as usize].quantity -= i128::from(by);
     }
 
+    /// Lower a resting iceberg's leaves and what it shows; it keeps its place.
+    pub fn reduce_iceberg(&mut self, orders: &mut Orders, slot: u32, by: i64, visible: i64) {
+        let before = orders.visible(slot);
+        orders[slot].leaves -= by;
+        orders.extra_mut(slot).visible = visible;
+        self.levels[orders[slot].level as usize].quantity -= i128::from(before - visible);
+    }
+
+    /// Lots of a level, hidden ones included.
+    pub fn whole_quantity(&self, orders: &Orders, level: &Level) -> i128 {
+        if self.icebergs == 0 {
+            return level.quantity;
+        }
+        self.queue(orders, level).map(|slot| i128::from(orders[slot].leaves)).sum()
+    }
+
+    /// Orders of a level, first in, first out.
+    pub fn queue<'a>(&self, orders: &'a Orders, level: &Level) -> impl Iterator<Item = u32> + 'a {
+        std::iter::successors(Some(level.head), |&slot| {
+            let next = orders[slot].next;
+            (next != NONE).then_some(next)
+        })
+    }
+
     /// Quantity and orders before this one at its price.
     pub fn ahead(&self, orders: &Orders, slot: u32) -> (i128, u64) {
         let (mut quantity, mut count) = (0, 0);
         let mut at = orders[slot].previous;
         while at != NONE {
-            quantity += i128::from(orders[at].leaves);
+            quantity += i128::from(orders.visible(at));
             count += 1;
             at = orders[at].previous;
         }

