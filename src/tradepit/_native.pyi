@@ -126,6 +126,9 @@ class Replica:
     def next_expiry_ns(self) -> int:
         """Earliest expires_at of a resting order; 0 = none."""
     @property
+    def wakes_at_ns(self) -> int | None:
+        """Market time at which something happens by itself: an expiry, a phase, a lease."""
+    @property
     def rules_version(self) -> int:
         """0 before GENESIS."""
     def genesis(self) -> tuple[int, int, int, int]:

@@ -199,6 +199,12 @@ impl Replica {
         self.engine.expiries.first().map_or(0, |&(expires_at, _)| expires_at)
     }
 
+    /// Market time at which something happens by itself, if anything will.
+    #[getter]
+    fn wakes_at_ns(&self) -> Option<i64> {
+        self.engine.wakes_at()
+    }
+
     fn feed_counts(&self, instrument: u32) -> (u64, u64, u64) {
         let counts = self.counts.instrument(instrument);
         (counts.trades, counts.orders, counts.levels)

@@ -36,7 +36,10 @@ from tradepit.node.queue import OPERATOR, AccountName, CommandQueue, Limits, Sub
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS: Final = 0.1
-"""How late, at most, an order of an idle market expires."""
+"""How late, at most, what is due in an idle market happens: an order expires, a phase begins."""
+
+SESSION_TICK_NS: Final = 1_000_000_000
+"""A node that holds sessions shows that it lives this often; their lease is five times as long."""
 
 JUMP_BOUND_NS: Final = 2_000_000_000
 """Market time follows a frame's stamp no further than this (docs/rules.md, section 1)."""
@@ -105,6 +108,9 @@ class Node:
         self._is_pump_scheduled = False
         self._listeners: list[Listener] = []
         self._frames_applied = 0
+        self._framed_ns = 0
+        self.keeps_sessions = 0
+        """Bound sessions whose connections this node holds."""
 
     # Life.
 
@@ -290,6 +296,7 @@ class Node:
             group.insert(0, Submission(jump, b"", 1, None, OPERATOR, is_urgent=True))
         records = b"".join([part for submission in group for part in submission.parts])
         texts = b"".join([submission.texts for submission in group])
+        self._framed_ns = now
         self._journal.submit(Group(records, texts, len(records) // RECORD_BYTES, now))
         self._flight = group
 
@@ -385,12 +392,15 @@ class Node:
     # Time.
 
     def _tick(self) -> None:
-        """Move market time when an order is due and no other command does."""
+        """Move market time when something is due and no other command does."""
         if self.state is not NodeState.RUNNING:
             return
         self._loop.call_later(TICK_SECONDS, self._tick)
-        due = self.replica.next_expiry_ns
-        if due and due <= self._clock() and self._is_idle:
+        now = self._clock()
+        due = self.replica.wakes_at_ns
+        is_due = due is not None and due <= now
+        must_show = self.keeps_sessions > 0 and now - self._framed_ns >= SESSION_TICK_NS
+        if (is_due or must_show) and self._is_idle:
             self._queue.add(Submission(commands.tick(), b"", 1, _ignore, OPERATOR, is_urgent=True))
             self._pump()
 
