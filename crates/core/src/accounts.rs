@@ -121,9 +121,24 @@ impl Engine {
     }
 
     pub(crate) fn set_account_state(&mut self, account: u32, state: u8) -> Outcome {
-        if AccountState::from_number(state).is_none() {
+        let is_later = state == AccountState::CancelOnly as u8 && self.rules_version < 2;
+        if AccountState::from_number(state).is_none() || is_later {
             return Err(RejectReason::InvalidCombination.into());
         }
+        self.restart_counters(account);
+        self.change_state(account, state);
+        let mut done = Done::default();
+        if state == AccountState::Killed as u8 {
+            let slots = self.matching_orders(account, 0, 0);
+            self.cancel_all(&slots, CloseReason::Kill);
+            self.end_exposures(account);
+            self.push_mass_cancelled(account, 0, 0, slots.len());
+            done.result = slots.len() as u32;
+        }
+        Ok(done)
+    }
+
+    pub(crate) fn change_state(&mut self, account: u32, state: u8) {
         self.ledger.account_mut(account).state = state;
         self.output.push(&AccountStateChanged {
             kind: EventKind::AccountStateChanged as u8,
@@ -132,14 +147,6 @@ impl Engine {
             account,
             ..Default::default()
         });
-        let mut done = Done::default();
-        if state == AccountState::Killed as u8 {
-            let slots = self.matching_orders(account, 0, 0);
-            self.cancel_all(&slots, CloseReason::Kill);
-            self.push_mass_cancelled(account, 0, 0, slots.len());
-            done.result = slots.len() as u32;
-        }
-        Ok(done)
     }
 
     fn limits_changed(

@@ -34,7 +34,7 @@ impl Engine {
     fn let_happen(&mut self) {
         loop {
             let order = self.expiries.first().copied().filter(|&(due, _)| due <= self.now);
-            let timer = self.timers.first().copied().filter(|&(due, ..)| due <= self.now);
+            let timer = self.next_timer().filter(|&(due, ..)| due <= self.now);
             match (order, timer) {
                 (None, None) => break,
                 (Some((due, id)), timer) if timer.is_none_or(|(later, ..)| due <= later) => {
@@ -52,10 +52,15 @@ impl Engine {
         self.next_due = self.first_due();
     }
 
+    /// What goes off next; leases of sessions are kept by their holders.
+    fn next_timer(&self) -> Option<Timer> {
+        [self.timers.first().copied(), self.sessions.first_due()].into_iter().flatten().min()
+    }
+
     fn go_off(&mut self, (_, class, first, second): Timer) {
         match class {
             Class::DeadMan => self.dead_man(first),
-            Class::Session => self.session_lapses(first, second),
+            Class::Session => self.session_lapses(second),
             Class::Exposure => self.exposure_ends(first, second),
             Class::MakerLease => self.maker_lapses(first, second),
             Class::Reopening => self.reopen(first),
@@ -75,7 +80,7 @@ impl Engine {
     /// When something is due, `i64::MAX` for never; the next span while orders gather.
     fn first_due(&self) -> i64 {
         let order = self.expiries.first().map_or(i64::MAX, |&(due, _)| due);
-        let timer = self.timers.first().map_or(i64::MAX, |&(due, ..)| due);
+        let timer = self.next_timer().map_or(i64::MAX, |(due, ..)| due);
         let span = if self.gathering.is_empty() { i64::MAX } else { self.indicative_at };
         order.min(timer).min(span)
     }
@@ -90,7 +95,7 @@ impl Engine {
             return Some(self.now);
         }
         let order = self.expiries.first().map(|&(due, _)| due);
-        let timer = self.timers.first().map(|&(due, ..)| due);
+        let timer = self.next_timer().map(|(due, ..)| due);
         let is_stale =
             self.gathering.iter().any(|&instrument| self.indicative_is_stale(instrument));
         let span = is_stale.then_some(self.indicative_at);

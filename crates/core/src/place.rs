@@ -210,6 +210,8 @@ impl Engine {
             Ok(())
         } else if state == AccountState::Suspended as u8 {
             Err(RejectReason::AccountSuspended)
+        } else if state == AccountState::CancelOnly as u8 {
+            Err(RejectReason::AccountCancelOnly)
         } else {
             Err(RejectReason::AccountKilled)
         }
