@@ -15,7 +15,7 @@ const SCALE_MAX: u32 = 18;
 const PPM: u32 = 1_000_000;
 
 /// `mantissa * 10^(scale - exponent)`, when it is a whole number within the step bound.
-fn whole_step(mantissa: u64, scale: u32, exponent: u64) -> Option<i64> {
+pub(crate) fn whole_step(mantissa: u64, scale: u32, exponent: u64) -> Option<i64> {
     let shift = i64::from(scale) - i64::try_from(exponent).ok()?;
     let mantissa = i128::from(mantissa);
     let step = if shift >= 0 {

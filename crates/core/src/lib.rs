@@ -12,6 +12,7 @@
 
 pub mod account;
 pub mod answers;
+pub mod assignment;
 pub mod book;
 pub mod engine;
 pub mod event;
@@ -49,4 +50,6 @@ mod keyed;
 mod matching;
 mod numbers;
 mod place;
+mod quoting;
 mod replace;
+mod snapshot_exposure;
