@@ -10,6 +10,7 @@ use crate::frame::Problem;
 use crate::keys::KeyEntry;
 use crate::ledger::{Asset, Grant};
 use crate::orders::{Extra, NONE, Order, Orders};
+use crate::snapshot_exposure::{read_guard, write_guard};
 use crate::trading_session::TradingSession;
 use crate::waiting::Waiting;
 
@@ -157,6 +158,7 @@ impl Engine {
         for entry in self.keys.finished() {
             write_key(sink, entry);
         }
+        self.write_exposure(sink);
     }
 
     fn write_ledger(&self, sink: &mut impl Sink) {
@@ -285,6 +287,7 @@ impl Engine {
             let entry = read_key(source)?;
             engine.keys.insert_finished(entry, entry.finished_at);
         }
+        engine.read_exposure(source)?;
         Ok(engine)
     }
 
@@ -499,6 +502,7 @@ fn write_account(sink: &mut impl Sink, account: &Account) {
         sink.i64(position.open_sell);
         sink.i64(position.limit);
     }
+    write_guard(sink, account.guard.as_deref());
 }
 
 fn read_account(source: &mut Source<'_>) -> Read<Account> {
@@ -527,6 +531,7 @@ fn read_account(source: &mut Source<'_>) -> Read<Account> {
             reduce_only: 0,
         });
     }
+    account.guard = read_guard(source)?;
     Ok(account)
 }
 

@@ -20,7 +20,7 @@ use tradepit_core::wire::{OrderStatus, Wire};
 
 /// From this many bytes on the GIL is released; below, giving it up costs more than it frees.
 const DETACH_BYTES_MIN: usize = 64 << 10;
-const SNAPSHOT_MAGIC: u64 = 0x3350_414e_5350_5454; // "TTPSNAP3"
+const SNAPSHOT_MAGIC: u64 = 0x3450_414e_5350_5454; // "TTPSNAP4"
 
 /// instrument, net, cost, realised, version, open_buy, open_sell, position_max
 type PositionRow = (u32, i64, i128, i128, u64, i64, i64, i64);

@@ -140,7 +140,7 @@ def test_a_snapshot_of_another_format_is_passed_over_for_a_replay(tmp_path):
     state = bytearray(read_state(stored))
     counts = Recovery(DataDirectory(tmp_path)).run().replica.feed_counts(1)
     assert counts[1] > 20
-    assert state[:8] == b"TTPSNAP3"
+    assert state[:8] == b"TTPSNAP4"
     state[7:8] = b"2"
     state[-4:] = zlib.crc32(state[:-4]).to_bytes(4, "little")
     path.unlink()
