@@ -68,3 +68,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

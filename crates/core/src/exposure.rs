@@ -288,3 +288,6 @@ impl Engine {
         self.exposures.by_place.keys().any(|(_, i)| *i == instrument)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,3 +282,6 @@ impl Engine {
         self.maker_leaves(account, maker, EndReason::Lapsed);
     }
 }
+
+#[cfg(test)]
+mod tests;

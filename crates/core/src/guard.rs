@@ -329,3 +329,6 @@ impl Engine {
         self.push_mass_cancelled(account, 0, 0, slots.len());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,3 +53,5 @@ mod place;
 mod quoting;
 mod replace;
 mod snapshot_exposure;
+#[cfg(test)]
+mod trial;

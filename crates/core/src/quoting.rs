@@ -260,3 +260,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 //! depend on nothing but the settings. Memory does not grow with the length.
 
 mod ladder;
-mod random;
+pub(crate) mod random;
 mod tape;
 mod venue;
 

@@ -17,7 +17,7 @@ const SESSION_BYTES: usize = 29;
 const FIRM_BYTES: usize = 56;
 const MAKER_BYTES: usize = 24;
 const OWNER_BYTES: usize = 8;
-const EXPOSURE_BYTES: usize = 109;
+const EXPOSURE_BYTES: usize = 101;
 
 pub(crate) fn write_guard(sink: &mut impl Sink, guard: Option<&Guard>) {
     sink.u8(u8::from(guard.is_some()));
