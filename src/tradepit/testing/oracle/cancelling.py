@@ -1,4 +1,4 @@
-"""Cancels one by one, in mass, by key; kill and closing. Rulebook section 10."""
+"""Cancels one by one, in mass, by key; kill. Rulebook section 10."""
 
 from __future__ import annotations
 
@@ -10,24 +10,19 @@ from tradepit.domain.wire import (
     CancelByKey,
     CancelOrder,
     CloseReason,
+    EndReason,
     KeyTombstoned,
     MassCancel,
     MassCancelled,
-    OrderStatus,
-    Phase,
-    PhaseChanged,
     RecordFlag,
     RejectReason,
     SetAccountState,
-    SetPhase,
     Side,
-    TimeInForce,
 )
+from tradepit.testing.oracle.firms import end_quote
 from tradepit.testing.oracle.market import KeyEntry, Market, Order, Rejected
 from tradepit.testing.oracle.order_events import close_order
 from tradepit.testing.oracle.replacing import find_order
-
-SETTABLE_PHASES = (Phase.CONTINUOUS, Phase.HALTED, Phase.CANCEL_ONLY, Phase.CLOSED)
 
 
 def by_id(orders: Iterable[Order]) -> list[Order]:
@@ -36,7 +31,7 @@ def by_id(orders: Iterable[Order]) -> list[Order]:
 
 def cancel_order(market: Market, command: CancelOrder) -> None:
     order = find_order(market, command.account, command.order_id)
-    close_order(market, order, CloseReason.REQUESTED, OrderStatus.CANCELLED)
+    close_order(market, order, CloseReason.REQUESTED)
 
 
 def mass_cancel(market: Market, command: MassCancel) -> int:
@@ -50,7 +45,7 @@ def mass_cancel(market: Market, command: MassCancel) -> int:
         and command.side in (Side.NONE, order.side)
     )
     for order in matching:
-        close_order(market, order, CloseReason.MASS_CANCEL, OrderStatus.CANCELLED)
+        close_order(market, order, CloseReason.MASS_CANCEL)
     market.emit(
         MassCancelled(
             side=command.side,
@@ -70,7 +65,7 @@ def cancel_by_key(market: Market, command: CancelByKey) -> int:
     order = order_of_target(market, command, target)
     count = 0
     if order is not None:
-        close_order(market, order, CloseReason.REQUESTED, OrderStatus.CANCELLED)
+        close_order(market, order, CloseReason.REQUESTED)
         count = 1
     elif target not in market.keys:
         leave_tombstone(market, target, has_key=has_key)
@@ -82,7 +77,7 @@ def order_of_target(
     market: Market, command: CancelByKey, target: tuple[int, int, int]
 ) -> Order | None:
     """The open order with this key; without any entry of the key, the one with this label."""
-    own = market.resting_of(command.account)
+    own = market.live_of(command.account)
     if target in market.keys:
         return next((order for order in own if order.key == target), None)
     labelled = (order for order in own if order.label and order.label == command.target_low)
@@ -103,40 +98,20 @@ def leave_tombstone(market: Market, target: tuple[int, int, int], *, has_key: bo
 
 def set_account_state(market: Market, command: SetAccountState) -> int:
     account = market.known_account(command.account)
-    if command.mode not in list(AccountState):
+    known = set(AccountState)
+    if market.version < 2:
+        known.remove(AccountState.CANCEL_ONLY)
+    if command.mode not in known:
         raise Rejected(RejectReason.INVALID_COMBINATION)
     account.state = AccountState(command.mode)
+    account.guard.start_anew()
     market.emit(AccountStateChanged(account=account.number, status=command.mode))
     if account.state != AccountState.KILLED:
         return 0
-    orders = market.resting_of(account.number)
+    orders = market.live_of(account.number)
     for order in orders:
-        close_order(market, order, CloseReason.KILL, OrderStatus.CANCELLED)
+        close_order(market, order, CloseReason.KILL)
+    for instrument in sorted(account.quotes):
+        end_quote(market, account, instrument, EndReason.KILL)
     market.emit(MassCancelled(account=account.number, count=len(orders)))
     return len(orders)
-
-
-def set_phase(market: Market, command: SetPhase) -> None:
-    if command.instrument:
-        instruments = [market.known_instrument(command.instrument)]
-    else:
-        instruments = [
-            instrument
-            for _, instrument in sorted(market.instruments.items())
-            if instrument.phase != Phase.REMOVED
-        ]
-    if command.mode not in SETTABLE_PHASES:
-        raise Rejected(RejectReason.INVALID_PHASE)
-    for instrument in instruments:
-        instrument.phase = Phase(command.mode)
-        market.emit(
-            PhaseChanged(instrument=instrument.number, status=command.mode, time_ns=market.time_ns)
-        )
-        if instrument.phase == Phase.CLOSED:
-            close_day_orders(market, instrument.number)
-
-
-def close_day_orders(market: Market, instrument: int) -> None:
-    for order in by_id(market.resting(instrument)):
-        if order.time_in_force == TimeInForce.DAY:
-            close_order(market, order, CloseReason.CLOSING, OrderStatus.EXPIRED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tradepit.domain.wire import (
     AssetDefined,
     DefineAsset,
@@ -16,8 +18,9 @@ from tradepit.domain.wire import (
     SetStartingBalance,
     StartingBalanceSet,
 )
-from tradepit.testing.oracle.cancelling import SETTABLE_PHASES
+from tradepit.testing.oracle.makers import forget_instrument
 from tradepit.testing.oracle.market import QUANTITY_MAX, Asset, Instrument, Market, Rejected
+from tradepit.testing.oracle.phases import settable_phases
 
 UNIT_MAX = 10**15
 SCALE_MAX = 18
@@ -79,7 +82,7 @@ def define_instrument(market: Market, command: DefineInstrument, text: bytes | N
             if other.number != command.instrument
         )
     )
-    require(command.mode in SETTABLE_PHASES)
+    require(command.mode in settable_phases(market))
     new = Instrument(
         number=command.instrument,
         symbol=symbol,
@@ -98,31 +101,45 @@ def define_instrument(market: Market, command: DefineInstrument, text: bytes | N
     if existing is None:
         require(command.instrument == len(market.instruments) + 1)
     else:
-        redefine(market, existing, new)
+        check_redefinition(market, existing, new)
+        new = redefined(existing, new)
     market.instruments[new.number] = new
     show_definition(market, new, text)
 
 
-def redefine(market: Market, existing: Instrument, new: Instrument) -> None:
-    """Check that an existing instrument may change; carry over what stays."""
+def check_redefinition(market: Market, existing: Instrument, new: Instrument) -> None:
+    """Whether an existing instrument may change."""
     require(existing.phase != Phase.REMOVED)
     require(existing.symbol == new.symbol)
     require((existing.base_asset, existing.quote_asset) == (new.base_asset, new.quote_asset))
     check_nothing_rests(market, existing)
-    if any(account.position(new.number).net for account in market.accounts.values()):
+    in_use = any(
+        account.position(new.number).net or new.number in account.quotes
+        for account in market.accounts.values()
+    )
+    if in_use:
         raise Rejected(RejectReason.INSTRUMENT_IN_USE)
-    new.definition_version = existing.definition_version + 1
-    new.phase = existing.phase
-    new.quantity_min = existing.quantity_min
-    new.quantity_max = existing.quantity_max
-    new.value_max = existing.value_max
-    new.collar_ppm = existing.collar_ppm
-    new.maker_fee_ppm = existing.maker_fee_ppm
-    new.taker_fee_ppm = existing.taker_fee_ppm
+
+
+def redefined(existing: Instrument, new: Instrument) -> Instrument:
+    """The instrument with its new steps and reference; what it traded at is forgotten."""
+    return replace(
+        existing,
+        tick_mantissa=new.tick_mantissa,
+        tick_exponent=new.tick_exponent,
+        lot_mantissa=new.lot_mantissa,
+        lot_exponent=new.lot_exponent,
+        lot=new.lot,
+        unit=new.unit,
+        reference_price=new.reference_price,
+        definition_version=existing.definition_version + 1,
+        last_price=0,
+        band_reference=0,
+    )
 
 
 def check_nothing_rests(market: Market, instrument: Instrument) -> None:
-    if market.resting(instrument.number):
+    if market.live_in(instrument.number):
         raise Rejected(RejectReason.INSTRUMENT_IN_USE)
 
 
@@ -179,6 +196,7 @@ def remove_instrument(market: Market, command: RemoveInstrument) -> None:
     check_nothing_rests(market, instrument)
     instrument.phase = Phase.REMOVED
     market.emit(InstrumentRemoved(instrument=instrument.number))
+    forget_instrument(market, instrument.number)
 
 
 def set_starting_balance(market: Market, command: SetStartingBalance) -> None:

@@ -13,33 +13,53 @@ from typing import Any
 from tradepit.domain.wire import (
     RULES_VERSION,
     ActivateRules,
-    CloseReason,
     CommandKind,
     CommandQuarantined,
     CommandRejected,
     FrameApplied,
-    OrderStatus,
     RejectReason,
     RulesActivated,
     TimeJump,
     TimeJumped,
 )
 from tradepit.testing.frames import Command, Event, Frame, pack_events, pack_texts, read_frames
-from tradepit.testing.oracle import accounts, cancelling, definitions, keys, placing, replacing
+from tradepit.testing.oracle import (
+    accounts,
+    cancelling,
+    definitions,
+    firms,
+    keys,
+    makers,
+    moments,
+    phases,
+    placing,
+    quotes,
+    replacing,
+    safety,
+    sessions,
+    waiting,
+)
 from tradepit.testing.oracle.market import Genesis, Market, Rejected
-from tradepit.testing.oracle.order_events import close_order
 
 JUMP_MAX_NS = 2 * 10**9
 TIME_MAX_NS = 2**62
 INCARNATIONS_MAX = 64
 OPENED_IN_FRAME = 0xFFFFFFFF
-NEEDS_ACCOUNT = (CommandKind.PLACE_ORDER, CommandKind.CANCEL_BY_KEY)
+NAMES_ACCOUNT = CommandKind.OPEN_ACCOUNT
+"""The first kind whose account may be the one opened in this frame."""
+FIRST_OF_VERSION_2 = CommandKind.QUOTE
+ALL_KINDS = frozenset(int(kind) for kind in CommandKind)
+FROM_OPERATOR_TOO = (
+    CommandKind.CANCEL_ORDER,
+    CommandKind.REPLACE_ORDER,
+    CommandKind.MASS_CANCEL,
+)
 
 # What runs each command that takes nothing but its record.
 PLAIN: dict[CommandKind, Callable[[Market, Any], Any]] = {
     CommandKind.SET_INSTRUMENT_RULES: definitions.set_instrument_rules,
     CommandKind.REMOVE_INSTRUMENT: definitions.remove_instrument,
-    CommandKind.SET_PHASE: cancelling.set_phase,
+    CommandKind.SET_PHASE: phases.set_phase,
     CommandKind.SET_STARTING_BALANCE: definitions.set_starting_balance,
     CommandKind.SET_ACCOUNT_STATE: cancelling.set_account_state,
     CommandKind.SET_ACCOUNT_LIMITS: accounts.set_account_limits,
@@ -52,11 +72,24 @@ PLAIN: dict[CommandKind, Callable[[Market, Any], Any]] = {
     CommandKind.REPLACE_ORDER: replacing.replace_order,
     CommandKind.MASS_CANCEL: cancelling.mass_cancel,
     CommandKind.CANCEL_BY_KEY: cancelling.cancel_by_key,
+    CommandKind.QUOTE: quotes.quote,
+    CommandKind.RESERVE: firms.reserve,
+    CommandKind.RELEASE: firms.release,
+    CommandKind.END_SESSION: sessions.end_session,
+    CommandKind.SET_DEAD_MAN: safety.set_dead_man,
+    CommandKind.DEFINE_FIRM: firms.define_firm,
+    CommandKind.SET_FIRM_SYMBOL: makers.set_firm_symbol,
+    CommandKind.SET_SCHEDULE: phases.set_schedule,
+    CommandKind.SET_INSTRUMENT_SAFETY: phases.set_instrument_safety,
+    CommandKind.SET_ORDER_LIMITS: safety.set_order_limits,
+    CommandKind.SET_ACCOUNT_GUARD: safety.set_account_guard,
 }
 WITH_TEXT: dict[CommandKind, Callable[[Market, Any, bytes | None], Any]] = {
     CommandKind.DEFINE_ASSET: definitions.define_asset,
     CommandKind.DEFINE_INSTRUMENT: definitions.define_instrument,
     CommandKind.OPEN_ACCOUNT: accounts.open_account,
+    CommandKind.BIND_SESSION: sessions.bind_session,
+    CommandKind.MAKER_HEARTBEAT: makers.heartbeat,
 }
 
 
@@ -110,6 +143,7 @@ class Oracle:
         if frame.header.first_sequence not in (0, market.sequence + 1):
             raise FrameRefused(f"frame at {frame.header.first_sequence}, not {market.sequence + 1}")
         market.frame_account = 0
+        market.follows_reserved_id = False
         result = []
         for index, command in enumerate(frame.commands):
             market.sequence += 1
@@ -135,6 +169,9 @@ class Oracle:
         if market.time_ns:
             stamp = min(frame.header.time_ns, market.time_ns + JUMP_MAX_NS, TIME_MAX_NS)
             market.time_ns = max(market.time_ns, stamp)
+        market.frame_time_ns = market.time_ns
+        market.incarnation = frame.header.incarnation
+        sessions.renew(market)
         market.emit(
             FrameApplied(
                 time_ns=market.time_ns,
@@ -144,38 +181,48 @@ class Oracle:
             )
         )
 
-    def expire(self) -> None:
-        """Keys whose window has passed are forgotten; orders whose time has come leave."""
-        keys.forget_old(self.market)
-        due = [o for o in self.market.orders.values() if 0 < o.expires_at <= self.market.time_ns]
-        for order in sorted(due, key=lambda order: (order.expires_at, order.order_id)):
-            close_order(self.market, order, CloseReason.TIME, OrderStatus.EXPIRED)
+    def pass_moment(self) -> None:
+        moments.pass_moment(self.market)
 
     def run(self, command: Command) -> None:
-        """One command, after the expiries due before it."""
+        """One command, after what is due before it and followed by what it triggered."""
         market = self.market
-        self.expire()
-        fields = command.fields()
-        is_open = command.kind == CommandKind.OPEN_ACCOUNT
+        self.pass_moment()
         if market.sequence in market.quarantined:
-            market.quarantined.discard(market.sequence)
-            market.emit(
-                CommandQuarantined(
-                    status=command.kind, account=fields.account, instrument=fields.instrument
-                )
-            )
-            if is_open:
-                market.frame_account = 0
+            self.skip(command)
             return
-        if fields.account == OPENED_IN_FRAME and market.frame_account:
-            fields = fields._replace(account=market.frame_account)
+        fields = self.resolved(command.fields())
         try:
             self.dispatch(command, fields)
         except Rejected as rejected:
             self.reject(fields, rejected)
-        if is_open:
+        if command.kind == CommandKind.OPEN_ACCOUNT:
             id = accounts.account_id_of(command.text).decode("latin-1")
             market.frame_account = market.account_of_id(id)
+        market.follows_reserved_id = command.kind == CommandKind.RESERVE_ORDER_ID
+        waiting.run_triggered(market)
+
+    def skip(self, command: Command) -> None:
+        """A quarantined command has no effect at all."""
+        market, fields = self.market, command.fields()
+        market.quarantined.discard(market.sequence)
+        market.emit(
+            CommandQuarantined(
+                status=command.kind, account=fields.account, instrument=fields.instrument
+            )
+        )
+        market.follows_reserved_id = False
+        if command.kind == CommandKind.OPEN_ACCOUNT:
+            market.frame_account = 0
+
+    def resolved(self, fields: Any) -> Any:
+        """The record with the account that was opened in this frame, if it means that."""
+        market = self.market
+        known = fields.kind < FIRST_OF_VERSION_2 or market.version >= 2
+        named = fields.kind >= NAMES_ACCOUNT and known
+        if named and fields.account == OPENED_IN_FRAME and market.frame_account:
+            return fields._replace(account=market.frame_account)
+        return fields
 
     def reject(self, fields: Any, rejected: Rejected) -> None:
         names_order = fields.kind in keys.NAMES_ORDER
@@ -191,16 +238,21 @@ class Oracle:
                 order_id=fields.order_id if names_order else 0,
             )
         )
+        if isinstance(rejected, safety.RunsAway):
+            safety.stop_account(self.market, self.market.accounts[fields.account])
 
     def dispatch(self, command: Command, fields: Any) -> None:
         market = self.market
         if market.genesis is None and command.kind != CommandKind.GENESIS:
             raise Rejected(RejectReason.NO_GENESIS)
-        if command.kind not in list(CommandKind):
+        known = command.kind < FIRST_OF_VERSION_2 or market.version >= 2
+        if not known or command.kind not in ALL_KINDS:
             raise Rejected(RejectReason.UNKNOWN_COMMAND)
         kind = CommandKind(command.kind)
         if kind < CommandKind.DEFINE_ASSET:
             self.run_journal_command(kind, fields)
+            return
+        if kind == CommandKind.RESERVE_ORDER_ID:
             return
         if kind in keys.ORDER_KINDS:
             self.check_speaker(kind, fields.account)
@@ -210,7 +262,7 @@ class Oracle:
             self.run_keyed(command, fields, scope, print_)
 
     def check_speaker(self, kind: CommandKind, account: int) -> None:
-        is_operator = account == 0 and kind not in NEEDS_ACCOUNT
+        is_operator = account == 0 and kind in FROM_OPERATOR_TOO
         if account not in self.market.accounts and not is_operator:
             raise Rejected(RejectReason.UNKNOWN_ACCOUNT)
 
@@ -227,7 +279,7 @@ class Oracle:
         market = self.market
         if market.genesis is not None:
             raise Rejected(RejectReason.NO_GENESIS)
-        if fields.rules_version != RULES_VERSION:
+        if not 1 <= fields.rules_version <= RULES_VERSION:
             raise FrameRefused(f"rules version {fields.rules_version}")
         market.genesis = Genesis(
             key_window_ns=fields.key_window_ns,
@@ -240,10 +292,17 @@ class Oracle:
 
     def activate_rules(self, fields: ActivateRules) -> None:
         assert self.market.genesis is not None
-        if fields.rules_version != RULES_VERSION:
+        if not self.market.version <= fields.rules_version <= RULES_VERSION:
             raise Rejected(RejectReason.UNSUPPORTED_RULES)
+        if self.market.version < 2:
+            self.forget_sessions()
         self.market.genesis.rules_version = fields.rules_version
         self.show_rules(self.market.genesis)
+
+    def forget_sessions(self) -> None:
+        """Version 1 only showed what orders named as their session."""
+        for order in self.market.orders.values():
+            order.session = 0
 
     def show_rules(self, genesis: Genesis) -> None:
         self.market.emit(
@@ -253,7 +312,7 @@ class Oracle:
     def jump(self, fields: TimeJump) -> None:
         self.market.time_ns = max(self.market.time_ns, min(fields.to_ns, TIME_MAX_NS))
         self.market.emit(TimeJumped(time_ns=self.market.time_ns))
-        self.expire()
+        self.pass_moment()
 
     def run_keyed(
         self, command: Command, fields: Any, scope: keys.Scope | None, print_: bytes

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from tradepit.domain.wire import Option, RejectReason, SelfTradePrevention, Side
+from tradepit.testing.oracle import icebergs
 from tradepit.testing.oracle.market import (
     BALANCE_MAX,
     Account,
@@ -57,35 +60,60 @@ def require(market: Market, account: Account, asset: int, amount: int) -> None:
         )
 
 
+@dataclass
+class Walk:
+    """What a market buy would take on its way through the book."""
+
+    remaining: int
+    value: int = 0
+    """Ticks times lots of what was taken."""
+    passed_over: list[Order] = field(default_factory=list)
+
+    def take(self, price: int, quantity: int) -> None:
+        taken = min(self.remaining, quantity)
+        self.value += price * taken
+        self.remaining -= taken
+
+
 def market_buy_cost(market: Market, taker: Order, limit: int | None) -> int:
     """The most that a market buy could have to pay, fees included."""
-    instrument = market.instruments[taker.instrument]
-    remaining = taker.leaves
-    notional = 0
-    passed_over: list[Order] = []
-    for maker in market.resting(taker.instrument, opposite(taker.side)):
-        if remaining == 0 or (limit is not None and maker.price > limit):
+    walk = Walk(taker.leaves)
+    for level in icebergs.by_level(market.resting(taker.instrument, opposite(taker.side))):
+        price = level[0].price
+        if walk.remaining == 0 or (limit is not None and price > limit):
+            break
+        counted, goes_on = walk_shown(walk, taker, level)
+        for maker in counted:
+            walk.take(price, maker.leaves - maker.shown)
+        if not goes_on:
+            break
+    for maker in reversed(walk.passed_over):
+        walk.take(maker.price, maker.leaves)
+    notional = walk.value * market.instruments[taker.instrument].unit
+    return notional + fee(notional, max(taker.taker_fee_ppm, 0))
+
+
+def walk_shown(walk: Walk, taker: Order, level: list[Order]) -> tuple[list[Order], bool]:
+    """What shows at one price: makers whose hidden part counts too, and whether to go on."""
+    counted: list[Order] = []
+    for maker in level:
+        if walk.remaining == 0:
             break
         own = maker.account == taker.account
         if own and taker.self_trade_prevention != SelfTradePrevention.NONE:
             if taker.self_trade_prevention == SelfTradePrevention.CANCEL_MAKER:
                 continue
             if taker.self_trade_prevention == SelfTradePrevention.DECREMENT:
-                if not passed_over:
-                    remaining -= min(remaining, maker.leaves)
+                if not walk.passed_over:
+                    walk.remaining -= min(walk.remaining, maker.leaves)
                 continue
-            break
+            return [], False
         if maker.options & Option.REDUCE_ONLY:
-            passed_over.append(maker)
+            walk.passed_over.append(maker)
             continue
-        quantity = min(remaining, maker.leaves)
-        notional += maker.price * quantity * instrument.unit
-        remaining -= quantity
-    for maker in reversed(passed_over):
-        quantity = min(remaining, maker.leaves)
-        notional += maker.price * quantity * instrument.unit
-        remaining -= quantity
-    return notional + fee(notional, max(taker.taker_fee_ppm, 0))
+        walk.take(maker.price, maker.shown)
+        counted.append(maker)
+    return counted, True
 
 
 def check_funds(market: Market, order: Order, limit: int | None, is_market: bool) -> None:

@@ -15,13 +15,8 @@ from tradepit.testing.frames import COMMAND_STRUCTS, Command
 from tradepit.testing.oracle.market import KeyEntry, Market, Rejected
 
 Scope = tuple[int, int, int]
-ORDER_KINDS = (
-    CommandKind.PLACE_ORDER,
-    CommandKind.CANCEL_ORDER,
-    CommandKind.REPLACE_ORDER,
-    CommandKind.MASS_CANCEL,
-    CommandKind.CANCEL_BY_KEY,
-)
+ORDER_KINDS = range(CommandKind.PLACE_ORDER, CommandKind.DEFINE_FIRM)
+MAKER_KINDS = (CommandKind.QUOTE, CommandKind.RESERVE)
 NAMES_ORDER = (CommandKind.CANCEL_ORDER, CommandKind.REPLACE_ORDER)
 
 
@@ -40,7 +35,12 @@ def scope_of(fields: Any) -> Scope | None:
 def fingerprint(fields: Any, command: Command) -> bytes:
     """What makes two commands the same: all but version, session, flags, and its text."""
     same = fields._replace(flags=0, key_low=0, key_high=0)
-    for name in ("definition_version", "session"):
+    left_out = ["definition_version"]
+    if fields.kind == CommandKind.PLACE_ORDER:
+        left_out.append("session")
+    if fields.kind in MAKER_KINDS:
+        left_out.append("maker")
+    for name in left_out:
         if name in fields._fields:
             same = same._replace(**{name: 0})
     record: bytes = COMMAND_STRUCTS[CommandKind(command.kind)].pack(*same)

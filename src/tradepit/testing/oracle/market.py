@@ -11,16 +11,22 @@ from typing import Any
 from tradepit.domain.wire import (
     AccountState,
     AccountType,
+    Option,
     OrderStatus,
+    OrderType,
     Phase,
     RecordFlag,
     RejectReason,
     Side,
 )
 from tradepit.testing.frames import EVENT_KINDS, Event
+from tradepit.testing.oracle.parties import Firm, Guard, OrderLimits, Session, StandingQuote
 
 BALANCE_MAX = 2**62
 QUANTITY_MAX = 2**40
+STOP = int(Option.STOP)
+TRAILING_STOP = int(OrderType.TRAILING_STOP)
+GATHERING = (Phase.PRE_OPEN, Phase.AUCTION, Phase.CLOSING_AUCTION)
 
 
 class Rejected(Exception):
@@ -74,6 +80,28 @@ class Instrument:
     maker_fee_ppm: int = 0
     taker_fee_ppm: int = 0
     last_price: int = 0
+    band_ppm: int = 0
+    band_reference: int = 0
+    protection_ppm: int = 50_000
+    halt_ns: int = 0
+    auction_ns: int = 0
+    is_held: bool = False
+    """Whether the last SET_PHASE stopped it, so that its schedule has no effect."""
+    reopens_at: int = 0
+    schedule: tuple[int, ...] = ()
+    next_transition: int = 0
+    indicative: tuple[int, int, int] = (0, 0, 0)
+    """Price, volume and surplus as last published."""
+    triggered: list[int] = field(default_factory=list)
+    """Stop orders whose turn to run has come, by order id."""
+
+    @property
+    def is_continuous(self) -> bool:
+        return self.phase == Phase.CONTINUOUS
+
+    @property
+    def gathers(self) -> bool:
+        return self.phase in GATHERING
 
 
 @dataclass
@@ -97,6 +125,13 @@ class Account:
     credits: dict[int, int] = field(default_factory=dict)
     credit_of_every_asset: int = 0
     positions: dict[int, Position] = field(default_factory=dict)
+    order_limits: dict[int, OrderLimits] = field(default_factory=dict)
+    """By instrument."""
+    guard: Guard = field(default_factory=Guard)
+    dead_man_at: int = 0
+    quotes: dict[int, StandingQuote] = field(default_factory=dict)
+    """By instrument."""
+    firm: Firm | None = None
 
     def balance(self, asset: int) -> int:
         return self.balances.get(asset, 0)
@@ -129,6 +164,28 @@ class Order:
     place: int = 0
     """Rank among all orders by when they came to rest at their price."""
     client_order_id: bytes | None = None
+    session: int = 0
+    display: int = 0
+    """What an iceberg shows at most; 0 for other orders."""
+    visible: int = 0
+    """The slice that an iceberg shows while it rests."""
+    stop_price: int = 0
+    distance: int = 0
+    """Between a trailing stop and the best trade price seen."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its stop price, on no book."""
+        return self.options & STOP != 0
+
+    @property
+    def shown(self) -> int:
+        """What a taker meets while the order rests."""
+        return self.visible if self.display else self.leaves
+
+    @property
+    def is_trailing(self) -> bool:
+        return self.order_type == TRAILING_STOP
 
     @property
     def filled(self) -> int:
@@ -179,13 +236,29 @@ class Market:
     instruments: dict[int, Instrument] = field(default_factory=dict)
     accounts: dict[int, Account] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
+    """Live orders: those that rest and those that wait."""
+    sessions: dict[int, Session] = field(default_factory=dict)
+    last_session: int = 0
     keys: dict[tuple[int, int, int], KeyEntry] = field(default_factory=dict)
     quarantined: set[int] = field(default_factory=set)
     last_trade_id: int = 0
     last_place: int = 0
     frame_account: int = 0
     """Account that 0xFFFFFFFF means; 0 = none."""
+    frame_time_ns: int = 0
+    """Market time at the stamp of the frame under way."""
+    incarnation: int = 0
+    """Writer of the frame under way."""
+    follows_reserved_id: bool = False
+    """Whether the command before, of this frame, was a RESERVE_ORDER_ID."""
+    last_moment: int = 0
+    """Market time / 100 ms at the last moment."""
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def version(self) -> int:
+        """Rules version in force."""
+        return self.genesis.rules_version if self.genesis else 0
 
     def emit(self, fields: Any, text: bytes | None = None) -> None:
         """Add an event of the command under way; kind, sequence and TEXT flag are filled in."""
@@ -215,15 +288,30 @@ class Market:
     def account_of_id(self, id: str) -> int:
         return next((a.number for a in self.accounts.values() if a.id == id), 0)
 
-    def resting(self, instrument: int, side: Side | None = None) -> list[Order]:
-        """Open orders of an instrument; of one side: in priority order."""
-        orders = [o for o in self.orders.values() if o.instrument == instrument]
-        if side is None:
-            return orders
-        return sorted((o for o in orders if o.side == side), key=priority)
+    def resting(self, instrument: int, side: Side) -> list[Order]:
+        """Orders on one side of a book in priority order."""
+        orders = [
+            order
+            for order in self.orders.values()
+            if order.instrument == instrument and order.side == side and not order.waits
+        ]
+        return sorted(orders, key=priority)
 
-    def resting_of(self, account: int) -> list[Order]:
-        """Open orders of an account by order id."""
+    def waiting(self, instrument: int) -> list[Order]:
+        """Orders of an instrument that wait for their stop price."""
+        return [o for o in self.orders.values() if o.instrument == instrument and o.waits]
+
+    def live_in(self, instrument: int) -> list[Order]:
+        """Live orders of an instrument by order id."""
+        orders = [o for o in self.orders.values() if o.instrument == instrument]
+        return sorted(orders, key=lambda order: order.order_id)
+
+    def is_resting(self, order: Order) -> bool:
+        """Whether it is on a book; a taker is not."""
+        return order.order_id in self.orders and not order.waits
+
+    def live_of(self, account: int) -> list[Order]:
+        """Live orders of an account by order id."""
         orders = [o for o in self.orders.values() if o.account == account]
         return sorted(orders, key=lambda order: order.order_id)
 

@@ -1,9 +1,10 @@
-"""PLACE_ORDER: the checks in their order, then matching. Rulebook section 4."""
+"""PLACE_ORDER: the checks in their order, then matching or waiting. Rulebook sections 4 and 12."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tradepit.domain.wire import (
-    AccountState,
     Option,
     OrderAccepted,
     OrderType,
@@ -14,9 +15,11 @@ from tradepit.domain.wire import (
     Side,
     TimeInForce,
 )
-from tradepit.testing.oracle.funds import check_funds
+from tradepit.testing.oracle import safety, stops
+from tradepit.testing.oracle.funds import check_funds, hold_of, require
 from tradepit.testing.oracle.market import (
     BALANCE_MAX,
+    STOP,
     Account,
     Instrument,
     Market,
@@ -24,15 +27,18 @@ from tradepit.testing.oracle.market import (
     Rejected,
     opposite,
 )
-from tradepit.testing.oracle.matching import reaches, take
+from tradepit.testing.oracle.matching import RESTING, Outcome, reaches, take
 from tradepit.testing.oracle.order_events import order_header
+from tradepit.testing.oracle.phases import end_part
 from tradepit.testing.oracle.positions import clip_to_position
+from tradepit.testing.oracle.sessions import check_session
 
 DAY_NS = 86_400 * 10**9
-RESTING = (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD)
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 POST_ONLY = Option.POST_ONLY | Option.POST_ONLY_REPRICE
 PLACE_OPTIONS = int(POST_ONLY | Option.REDUCE_ONLY | Option.PRICE)
+PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+SLICES_MAX = 1_000
 
 
 def place_order(
@@ -42,26 +48,77 @@ def place_order(
     key: tuple[int, int, int] | None,
 ) -> None:
     account = market.accounts[command.account]
-    check_account_state(account)
+    check_account(market, account, command)
     instrument = market.known_instrument(command.instrument)
     if command.definition_version != instrument.definition_version:
         raise Rejected(RejectReason.STALE_DEFINITION)
-    if instrument.phase != Phase.CONTINUOUS:
+    if not takes_in(instrument, command):
         raise Rejected(RejectReason.NOT_TRADING)
-    if not options_go_together(command):
+    if not options_go_together(market, command):
         raise Rejected(RejectReason.INVALID_COMBINATION)
-    is_limit = command.order_type == OrderType.LIMIT
     if command.quantity <= 0:
         raise Rejected(RejectReason.INVALID_QUANTITY)
-    if (is_limit or command.options & Option.PRICE) and command.price <= 0:
-        raise Rejected(RejectReason.INVALID_PRICE)
+    order = new_order(market, instrument, command, text, key)
+    check_price(instrument, command, order)
     check_quantity_bounds(instrument, command.quantity)
-    check_value(instrument, command.price if is_limit else None, command.quantity)
-    expires_at = expiry(market, command)
-    if is_limit:
+    check_display(instrument, command)
+    safety.check_quantity(account, instrument.number, command.quantity)
+    is_market = command.order_type == OrderType.MARKET
+    check_value(instrument, None if is_market else order.price, command.quantity)
+    check_own_value(account, instrument, command, order.price)
+    order.expires_at = expiry(market, command)
+    if command.order_type == OrderType.LIMIT:
         check_collar(instrument, command.price)
-    limit = command.price if is_limit else market_limit(instrument, command)
-    order = Order(
+    elif command.order_type == OrderType.STOP_LIMIT:
+        check_stop_collar(instrument, order.price, order.stop_price)
+    check_open_orders(market, account, command.time_in_force)
+    if order.is_trailing:
+        stops.check_room(market, instrument)
+    if order.order_type in stops.TYPES:
+        accept_stop(market, account, command, order)
+    else:
+        accept_taker(market, account, instrument, command, order)
+
+
+def accept_stop(market: Market, account: Account, command: PlaceOrder, order: Order) -> None:
+    """The last checks of a stop order, which then waits."""
+    if not order.options & Option.REDUCE_ONLY:
+        check_position_limit(market, order, order.leaves)
+    check_funds(market, order, order.price, is_market=False)
+    safety.count_repeat(market, account, command)
+    order.options |= STOP
+    market.orders[order.order_id] = order
+    show_accepted(market, len(market.events), order, Outcome(order.open_status, order.leaves))
+    stops.join_if_reached(market, order)
+
+
+def accept_taker(
+    market: Market, account: Account, instrument: Instrument, command: PlaceOrder, order: Order
+) -> None:
+    """The last checks of an order that goes to the book."""
+    is_market = order.order_type == OrderType.MARKET
+    limit = market_limit(instrument, command) if is_market else order.price
+    if order.options & Option.REDUCE_ONLY:
+        order.leaves = order.quantity = clip_to_position(market, order, order.leaves)
+    else:
+        check_position_limit(market, order, order.leaves)
+    if order.options & POST_ONLY:
+        order.price = limit = post_only_price(market, order, command.price, order.leaves)
+    check_funds(market, order, limit, is_market=is_market)
+    safety.count_repeat(market, account, command)
+    accept(market, order, limit)
+
+
+def new_order(
+    market: Market,
+    instrument: Instrument,
+    command: PlaceOrder,
+    text: bytes | None,
+    key: tuple[int, int, int] | None,
+) -> Order:
+    """The order as given; price and stop of a stop order are still to be found."""
+    is_stop = command.order_type in stops.TYPES
+    return Order(
         order_id=market.sequence,
         account=command.account,
         instrument=command.instrument,
@@ -73,77 +130,94 @@ def place_order(
         price=command.price,
         quantity=command.quantity,
         leaves=command.quantity,
-        expires_at=expires_at,
+        expires_at=0,
         maker_fee_ppm=instrument.maker_fee_ppm,
         taker_fee_ppm=instrument.taker_fee_ppm,
         label=command.label,
         key=key,
         client_order_id=text,
+        session=command.session,
+        display=command.display_quantity,
+        stop_price=command.stop_price if is_stop else 0,
     )
-    check_open_orders(market, account, command.time_in_force)
-    if command.options & Option.REDUCE_ONLY:
-        order.leaves = order.quantity = clip_to_position(market, order, order.leaves)
-    else:
-        check_position_limit(market, order, order.leaves)
-    if command.options & POST_ONLY:
-        order.price = limit = post_only_price(market, order, command.price, order.leaves)
-    check_funds(market, order, limit, is_market=not is_limit)
-    accept(market, order, limit, text, command.session)
 
 
-def accept(
-    market: Market, order: Order, limit: int | None, text: bytes | None, session: int
-) -> None:
+def accept(market: Market, order: Order, limit: int | None) -> None:
     """Emit ORDER_ACCEPTED as things stand after matching, followed by what happened."""
     index = len(market.events)
-    quantity = order.quantity
+    as_accepted = replace(order)
     outcome = take(market, order, limit)
+    show_accepted(market, index, as_accepted, outcome)
+    end_part(market, market.instruments[order.instrument], outcome)
+
+
+def show_accepted(market: Market, index: int, order: Order, outcome: Outcome) -> None:
+    """ORDER_ACCEPTED, put where the order's events begin."""
     accepted = OrderAccepted(
         **order_header(order, outcome.status),
         order_id=order.order_id,
         price=order.price,
-        quantity=quantity,
+        quantity=order.quantity,
         leaves=outcome.leaves,
+        display_quantity=order.distance or order.display,
+        stop_price=order.stop_price,
         expires_at=order.expires_at,
         time_ns=market.time_ns,
         trade_count=outcome.trade_count,
-        session=session,
+        session=order.session,
     )
-    market.events.insert(index, market.event(accepted, text))
+    market.events.insert(index, market.event(accepted, order.client_order_id))
 
 
-def check_account_state(account: Account) -> None:
-    if account.state == AccountState.SUSPENDED:
-        raise Rejected(RejectReason.ACCOUNT_SUSPENDED)
-    if account.state == AccountState.KILLED:
-        raise Rejected(RejectReason.ACCOUNT_KILLED)
+def check_account(market: Market, account: Account, command: PlaceOrder) -> None:
+    """Check 3: state, session, message rate."""
+    safety.check_account_state(account)
+    if market.version >= 2:
+        check_session(market, account.number, command.session)
+    safety.count_message(market, account)
 
 
-def options_go_together(command: PlaceOrder) -> bool:
+def takes_in(instrument: Instrument, command: PlaceOrder) -> bool:
+    """Check 6."""
+    if not instrument.gathers:
+        return instrument.phase == Phase.CONTINUOUS
+    rests = command.order_type in (OrderType.LIMIT, *stops.TYPES)
+    return rests and command.time_in_force in RESTING and not command.options & POST_ONLY
+
+
+def options_go_together(market: Market, command: PlaceOrder) -> bool:
     """Check 7."""
-    if command.side not in (Side.BUY, Side.SELL):
-        return False
-    if command.order_type == OrderType.LIMIT:
-        if command.time_in_force not in RESTING + IMMEDIATE:
-            return False
-    elif command.order_type == OrderType.MARKET:
-        if command.time_in_force not in IMMEDIATE:
-            return False
-        if command.price != 0 and not command.options & Option.PRICE:
-            return False
-    else:
-        return False
+    may_rest = command.time_in_force in RESTING
     post_only = command.options & POST_ONLY
-    if post_only == POST_ONLY:
+    known = (
+        command.side in (Side.BUY, Side.SELL)
+        and command.self_trade_prevention <= SelfTradePrevention.DECREMENT
+        and not command.options & ~PLACE_OPTIONS
+        and post_only != POST_ONLY
+    )
+    if not known or (post_only and not (command.order_type == OrderType.LIMIT and may_rest)):
         return False
-    may_rest = command.order_type == OrderType.LIMIT and command.time_in_force in RESTING
-    if post_only and not may_rest:
+    priced = command.options & Option.PRICE or command.price == 0
+    if command.order_type == OrderType.LIMIT:
+        shows = command.display_quantity == 0 or (
+            market.version >= 2 and may_rest and command.display_quantity > 0
+        )
+        return (may_rest or command.time_in_force in IMMEDIATE) and shows and not command.stop_price
+    if command.display_quantity != 0:
         return False
-    if command.self_trade_prevention > SelfTradePrevention.DECREMENT:
+    if command.order_type == OrderType.MARKET:
+        return command.time_in_force in IMMEDIATE and bool(priced) and not command.stop_price
+    if market.version < 2 or command.order_type not in stops.TYPES:
         return False
-    if command.display_quantity != 0 or command.stop_price != 0:
-        return False
-    return not command.options & ~PLACE_OPTIONS
+    return may_rest and (command.order_type == OrderType.STOP_LIMIT or bool(priced))
+
+
+def check_price(instrument: Instrument, command: PlaceOrder, order: Order) -> None:
+    """Check 9; also finds stop and worst price of a stop order."""
+    if (command.order_type in PRICED or command.options & Option.PRICE) and command.price <= 0:
+        raise Rejected(RejectReason.INVALID_PRICE)
+    if command.order_type in stops.TYPES:
+        stops.find_prices(instrument, order)
 
 
 def check_quantity_bounds(instrument: Instrument, quantity: int) -> None:
@@ -162,6 +236,18 @@ def check_quantity_min(instrument: Instrument, quantity: int) -> None:
         )
 
 
+def check_display(instrument: Instrument, command: PlaceOrder) -> None:
+    display = command.display_quantity
+    if display and not instrument.quantity_min <= display <= command.quantity:
+        raise Rejected(RejectReason.DISPLAY_QUANTITY)
+    check_slices(display, command.quantity)
+
+
+def check_slices(display: int, quantity: int) -> None:
+    if display and quantity > SLICES_MAX * display:
+        raise Rejected(RejectReason.DISPLAY_QUANTITY)
+
+
 def check_value(instrument: Instrument, price: int | None, quantity: int) -> None:
     """Check 11; `price` None for a market order."""
     if price is not None:
@@ -172,6 +258,15 @@ def check_value(instrument: Instrument, price: int | None, quantity: int) -> Non
             raise Rejected(RejectReason.MAX_VALUE)
     if quantity * instrument.lot > BALANCE_MAX:
         raise Rejected(RejectReason.MAX_VALUE)
+
+
+def check_own_value(
+    account: Account, instrument: Instrument, command: PlaceOrder, price: int
+) -> None:
+    """Check 11: the account's bound; a market order without a price is valued at the reference."""
+    if command.order_type == OrderType.MARKET and not command.options & Option.PRICE:
+        price = instrument.last_price or instrument.reference_price
+    safety.check_value(account, instrument.number, price * command.quantity * instrument.unit)
 
 
 def expiry(market: Market, command: PlaceOrder) -> int:
@@ -187,58 +282,64 @@ def expiry(market: Market, command: PlaceOrder) -> int:
     return 0
 
 
-def collar(instrument: Instrument) -> tuple[int, int] | None:
-    """Reference and largest distance from it, or None without a collar."""
-    reference = instrument.last_price or instrument.reference_price
-    if instrument.collar_ppm == 0 or reference == 0:
-        return None
-    return reference, reference * instrument.collar_ppm // 1_000_000
-
-
 def check_collar(instrument: Instrument, price: int) -> None:
     """Check 13 of a limit price."""
-    bounds = collar(instrument)
+    bounds = stops.collar(instrument)
     if bounds is None:
         return
-    reference, distance = bounds
+    reference, _ = bounds
+    check_distance(instrument, price, reference)
+
+
+def check_distance(instrument: Instrument, price: int, reference: int) -> None:
     if abs(price - reference) * 1_000_000 > instrument.collar_ppm * reference:
+        distance = reference * instrument.collar_ppm // 1_000_000
         nearest = reference + distance if price > reference else reference - distance
         raise Rejected(RejectReason.PRICE_COLLAR, required=price, available=nearest)
 
 
+def check_stop_collar(instrument: Instrument, price: int, stop_price: int) -> None:
+    """Check 13 of STOP_LIMIT: its price may not be far from its stop."""
+    if instrument.collar_ppm:
+        check_distance(instrument, price, stop_price)
+
+
 def market_limit(instrument: Instrument, command: PlaceOrder) -> int | None:
     """Check 13 for a market order: protection price tightened to the collar."""
-    limits = [command.price] if command.options & Option.PRICE else []
-    bounds = collar(instrument)
-    if bounds is not None:
-        reference, distance = bounds
-        if command.side == Side.BUY:
-            limits.append(reference + distance)
-        else:
-            limits.append(max(1, reference - distance))
-    if not limits:
-        return None
-    return min(limits) if command.side == Side.BUY else max(limits)
+    price = command.price if command.options & Option.PRICE else None
+    return stops.tightened(instrument, Side(command.side), price)
 
 
 def check_open_orders(market: Market, account: Account, time_in_force: int) -> None:
     """Check 14."""
     limit = account.open_orders_max
-    if time_in_force in RESTING and limit and len(market.resting_of(account.number)) >= limit:
+    if time_in_force in RESTING and limit and len(market.live_of(account.number)) >= limit:
         raise Rejected(RejectReason.OPEN_ORDERS_LIMIT)
 
 
 def check_position_limit(market: Market, order: Order, leaves: int) -> None:
-    """Check 16; an order that rests already is not counted twice."""
-    position = market.accounts[order.account].position(order.instrument)
+    """Check 16; an order that is live already is not counted twice."""
+    live = market.orders.get(order.order_id)
+    replaced = live.leaves if live is not None else 0
+    check_position(market, order.account, order.instrument, order.side, leaves - replaced)
+
+
+def check_position(market: Market, account: int, instrument: int, side: Side, added: int) -> None:
+    """Whether the position limit has room for that much more of open leaves."""
+    position = market.accounts[account].position(instrument)
     if position.limit == 0:
         return
-    open_leaves = market.open_leaves(order.account, order.instrument, order.side)
-    if order.order_id in market.orders:
-        open_leaves -= order.leaves
-    net = position.net if order.side == Side.BUY else -position.net
-    if net + open_leaves + leaves > position.limit:
+    net = position.net if side == Side.BUY else -position.net
+    if net + market.open_leaves(account, instrument, side) + added > position.limit:
         raise Rejected(RejectReason.POSITION_LIMIT)
+
+
+def check_more_funds(market: Market, order: Order, changed: Order) -> None:
+    """Whether what a replaced order holds beyond its old hold is there."""
+    asset, new_hold = hold_of(market, changed)
+    _, old_hold = hold_of(market, order)
+    if new_hold > old_hold:
+        require(market, market.accounts[order.account], asset, new_hold - old_hold)
 
 
 def post_only_price(market: Market, order: Order, price: int, leaves: int) -> int:
@@ -250,6 +351,10 @@ def post_only_price(market: Market, order: Order, price: int, leaves: int) -> in
     if order.options & Option.POST_ONLY_REPRICE:
         repriced = best - 1 if order.side == Side.BUY else best + 1
         if repriced > 0:
-            check_value(market.instruments[order.instrument], repriced, leaves)
+            instrument = market.instruments[order.instrument]
+            check_value(instrument, repriced, leaves)
+            account = market.accounts[order.account]
+            value = repriced * leaves * instrument.unit
+            safety.check_value(account, instrument.number, value)
             return repriced
     raise Rejected(RejectReason.POST_ONLY_WOULD_TAKE, required=price, available=best)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from tradepit.domain.wire import (
     CloseReason,
     Option,
-    OrderReduced,
-    OrderStatus,
     Phase,
     RejectReason,
     Side,
@@ -20,7 +18,9 @@ from tradepit.testing.oracle.market import (
     Rejected,
     truncate,
 )
-from tradepit.testing.oracle.order_events import close_order, order_header
+from tradepit.testing.oracle.order_events import reduce_order
+
+REDUCE_ONLY = int(Option.REDUCE_ONLY)
 
 
 def change_net(position: Position, side: Side, price: int, quantity: int) -> None:
@@ -95,27 +95,30 @@ def reducible(market: Market, account: int, instrument: int, side: Side) -> int:
 def resting_reduce_only(market: Market, account: int, instrument: int, side: Side) -> list[Order]:
     return [
         order
-        for order in market.resting_of(account)
+        for order in market.live_of(account)
         if order.instrument == instrument
         and order.side == side
-        and order.options & Option.REDUCE_ONLY
+        and order.options & REDUCE_ONLY
+        and not order.waits
     ]
 
 
 def clip_to_position(market: Market, order: Order, leaves: int) -> int:
-    """What a reduce-only order may be at most; refused when that is nothing.
+    """What a reduce-only order may be at most; refused when that is nothing."""
+    capacity = capacity_for(market, order)
+    if capacity <= 0:
+        raise Rejected(RejectReason.REDUCE_ONLY)
+    return min(leaves, capacity)
 
-    The order itself, when it rests already, does not count against the capacity.
-    """
+
+def capacity_for(market: Market, order: Order) -> int:
+    """What is left to reduce; the order itself, when it rests already, does not count."""
     others = [
         other.leaves
         for other in resting_reduce_only(market, order.account, order.instrument, order.side)
         if other.order_id != order.order_id
     ]
-    capacity = reducible(market, order.account, order.instrument, order.side) - sum(others)
-    if capacity <= 0:
-        raise Rejected(RejectReason.REDUCE_ONLY)
-    return min(leaves, capacity)
+    return reducible(market, order.account, order.instrument, order.side) - sum(others)
 
 
 def shrink_reduce_only(market: Market, account: int, instrument: int) -> None:
@@ -126,24 +129,4 @@ def shrink_reduce_only(market: Market, account: int, instrument: int) -> None:
             excess = sum(order.leaves for order in orders) - capacity
             if excess <= 0:
                 break
-            reduce_order(market, orders[-1], excess)
-
-
-def reduce_order(market: Market, order: Order, excess: int) -> None:
-    if excess >= order.leaves:
-        close_order(market, order, CloseReason.REDUCE_ONLY, OrderStatus.CANCELLED)
-        return
-    order.leaves -= excess
-    order.quantity -= excess
-    market.emit(
-        OrderReduced(
-            **order_header(order, order.open_status),
-            order_id=order.order_id,
-            price=order.price,
-            quantity=order.quantity,
-            leaves=order.leaves,
-            reduced_by=excess,
-            time_ns=market.time_ns,
-            reason=CloseReason.REDUCE_ONLY,
-        )
-    )
+            reduce_order(market, orders[-1], excess, CloseReason.REDUCE_ONLY)
