@@ -40,6 +40,9 @@ impl Engine {
                 if !(self.rules_version..=RULES_VERSION).contains(&version) {
                     return Err(RejectReason::UnsupportedRules.into());
                 }
+                if self.rules_version < 2 && version >= 2 {
+                    self.orders.forget_sessions();
+                }
                 self.rules_version = version;
                 self.push_rules_activated();
             }
@@ -69,6 +72,7 @@ impl Engine {
     }
 
     fn jump(&mut self, to_ns: i64) {
+        self.moment_at = self.now;
         self.now = self.now.max(to_ns.min(TIME_MAX_NS));
         self.output.push(&TimeJumped {
             kind: EventKind::TimeJumped as u8,

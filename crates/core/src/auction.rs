@@ -249,12 +249,8 @@ impl Engine {
         self.forget_order(slot);
     }
 
-    /// Indicative values of the instruments in which orders gather, once in a span.
+    /// Tell the indicative values of the instruments in which orders gather, where they changed.
     pub(crate) fn publish_indicative(&mut self) {
-        if self.gathering.is_empty() || self.now < self.indicative_at {
-            return;
-        }
-        self.indicative_at = self.next_span();
         for number in self.gathering.clone() {
             let index = number as usize - 1;
             let crossing = self.crossing(index).unwrap_or_default();

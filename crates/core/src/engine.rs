@@ -193,8 +193,10 @@ pub struct Engine {
     pub(crate) pending: BTreeSet<u32>,
     /// Instruments in which orders rest without matching.
     pub(crate) gathering: BTreeSet<u32>,
-    /// When indicative prices are looked at next, while `gathering`.
-    pub(crate) indicative_at: i64,
+    /// Market time at the last moment, where it matters: while orders gather, and before it moved.
+    pub(crate) moment_at: i64,
+    /// What is due is happening.
+    pub(crate) is_happening: bool,
     /// Sequence of the last RESERVE_ORDER_ID.
     pub(crate) reserved_id: u64,
     /// First sequence of the frame that is applied, and its writer.
@@ -241,6 +243,7 @@ impl Engine {
             return Err(ApplyError::SequenceGap { expected, found: header.first_sequence });
         }
         self.note_incarnation(header.incarnation, header.frame_number);
+        self.moment_at = self.now;
         if self.now != 0 {
             let stamp = header.time_ns.min(self.now.saturating_add(TIME_JUMP_MIN_NS));
             self.now = self.now.max(stamp.min(TIME_MAX_NS));

@@ -142,7 +142,7 @@ impl Engine {
                 return Err(RejectReason::NotQuotable.into());
             }
             ADD if !makes => self.add_symbol(c.account, c.instrument),
-            REMOVE if makes => self.remove_symbol(c.account, c.instrument),
+            REMOVE if makes => self.remove_symbol(c.account, c.instrument, EndReason::Requested),
             ADD | REMOVE => {}
             _ => return Err(RejectReason::InvalidCombination.into()),
         }
@@ -156,11 +156,11 @@ impl Engine {
         self.assign(account);
     }
 
-    fn remove_symbol(&mut self, account: u32, instrument: u32) {
+    fn remove_symbol(&mut self, account: u32, instrument: u32, reason: EndReason) {
         let firm = self.firms.get_mut(account).expect("a firm");
         firm.owners.remove(&instrument);
         self.push_symbol_changed(account, instrument, 2);
-        self.end_exposure(account, instrument, EndReason::Removed);
+        self.end_exposure(account, instrument, reason);
         self.assign(account);
     }
 
@@ -178,7 +178,7 @@ impl Engine {
     /// REMOVE_INSTRUMENT: firms no longer make it, its reservations and quotes end.
     pub(crate) fn end_instrument(&mut self, instrument: u32) {
         for account in self.firms.making(instrument) {
-            self.remove_symbol(account, instrument);
+            self.remove_symbol(account, instrument, EndReason::Removed);
         }
         for account in self.exposures.accounts_in(instrument) {
             self.end_exposure(account, instrument, EndReason::Removed);

@@ -32,6 +32,7 @@ impl Engine {
 
     #[cold]
     fn let_happen(&mut self) {
+        self.is_happening = true;
         loop {
             let order = self.expiries.first().copied().filter(|&(due, _)| due <= self.now);
             let timer = self.next_timer().filter(|&(due, ..)| due <= self.now);
@@ -48,7 +49,11 @@ impl Engine {
                 }
             }
         }
-        self.publish_indicative();
+        if self.now / INDICATIVE_NS != self.moment_at / INDICATIVE_NS {
+            self.publish_indicative();
+        }
+        self.moment_at = self.now;
+        self.is_happening = false;
         self.next_due = self.first_due();
     }
 
@@ -81,12 +86,13 @@ impl Engine {
     fn first_due(&self) -> i64 {
         let order = self.expiries.first().map_or(i64::MAX, |&(due, _)| due);
         let timer = self.next_timer().map_or(i64::MAX, |(due, ..)| due);
-        let span = if self.gathering.is_empty() { i64::MAX } else { self.indicative_at };
+        let span = if self.gathering.is_empty() { i64::MAX } else { self.next_span() };
         order.min(timer).min(span)
     }
 
+    /// When indicative prices are looked at next.
     pub(crate) fn next_span(&self) -> i64 {
-        (self.now / INDICATIVE_NS + 1) * INDICATIVE_NS
+        (self.moment_at / INDICATIVE_NS + 1) * INDICATIVE_NS
     }
 
     /// When a TICK is wanted if nothing else comes; `None` for never.
@@ -98,7 +104,7 @@ impl Engine {
         let timer = self.next_timer().map(|(due, ..)| due);
         let is_stale =
             self.gathering.iter().any(|&instrument| self.indicative_is_stale(instrument));
-        let span = is_stale.then_some(self.indicative_at);
+        let span = is_stale.then(|| self.next_span());
         [order, timer, span].into_iter().flatten().min()
     }
 }

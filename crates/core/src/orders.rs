@@ -220,6 +220,13 @@ impl Orders {
         self.by_id.is_empty()
     }
 
+    /// Orders of rules version 1 only showed what they named as their session.
+    pub(crate) fn forget_sessions(&mut self) {
+        for order in &mut self.slots {
+            order.session = 0;
+        }
+    }
+
     /// Live orders in slot order (not a meaningful order).
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Order)> {
         self.slots.iter().enumerate().filter(|(_, o)| o.id != 0).map(|(i, o)| (i as u32, o))

@@ -578,10 +578,9 @@ fn write_session(sink: &mut impl Sink, s: &TradingSession) {
     sink.u8(u8::from(s.is_held));
     sink.u32(s.band_ppm);
     sink.u32(s.protection_ppm);
-    for v in [s.halt_ns, s.auction_ns, s.band_reference, s.reopens.0] {
+    for v in [s.halt_ns, s.auction_ns, s.band_reference, s.reopens_at] {
         sink.i64(v);
     }
-    sink.u8(s.reopens.1);
     for v in [s.indicative.price, s.indicative.volume, s.indicative.surplus] {
         sink.i64(v);
     }
@@ -599,7 +598,7 @@ fn read_session(source: &mut Source<'_>) -> Read<TradingSession> {
     session.halt_ns = source.i64()?;
     session.auction_ns = source.i64()?;
     session.band_reference = source.i64()?;
-    session.reopens = (source.i64()?, source.u8()?);
+    session.reopens_at = source.i64()?;
     session.indicative =
         Crossing { price: source.i64()?, volume: source.i64()?, surplus: source.i64()? };
     Ok(session)

@@ -39,8 +39,8 @@ pub struct TradingSession {
     pub band_reference: i64,
     /// Prices that a taker may trade at.
     band: (i64, i64),
-    /// When it reopens by itself, and into which phase; 0 = not set.
-    pub reopens: (i64, u8),
+    /// When a halt by the band, or the auction after it, ends by itself; 0 = not set.
+    pub reopens_at: i64,
     /// What was last published while orders gather.
     pub indicative: Crossing,
 }
@@ -57,7 +57,7 @@ impl Default for TradingSession {
             auction_ns: 0,
             band_reference: 0,
             band: (0, i64::MAX),
-            reopens: (0, 0),
+            reopens_at: 0,
             indicative: Crossing::default(),
         }
     }
@@ -134,11 +134,19 @@ pub(crate) const fn is_settable(phase: u8, rules_version: u32) -> bool {
 }
 
 impl Instrument {
-    /// A taker's limit price, tightened to the band.
+    /// A taker's limit price, tightened to the band; one that lets nothing trade when the best
+    /// price is beyond the band's other end: prices only get worse for a taker.
     #[inline(always)]
     pub(crate) fn within_band(&self, is_buy: bool, limit: i64) -> i64 {
         let (low, high) = self.session.band;
-        if is_buy { limit.min(high) } else { limit.max(low) }
+        let best = self.sides[is_buy as usize].best().map_or(limit, |level| level.price);
+        if is_buy {
+            if best < low { 0 } else { limit.min(high) }
+        } else if best > high {
+            i64::MAX
+        } else {
+            limit.max(low)
+        }
     }
 }
 
@@ -290,11 +298,12 @@ impl Engine {
             self.gathering.remove(&instrument);
             return;
         }
-        if self.gathering.is_empty() {
-            self.indicative_at = self.next_span();
-            self.next_due = self.next_due.min(self.indicative_at);
+        if self.gathering.is_empty() && !self.is_happening {
+            // The moment of the command that is running is over.
+            self.moment_at = self.now;
         }
         self.gathering.insert(instrument);
+        self.next_due = self.next_due.min(self.next_span());
     }
 
     /// A taker met a price outside the band.
@@ -302,20 +311,19 @@ impl Engine {
     pub(crate) fn halt_by_band(&mut self, index: usize) {
         let session = &self.instruments[index].session;
         let until = if session.halt_ns == 0 { 0 } else { self.now + session.halt_ns };
-        let next = if session.auction_ns == 0 { Phase::Continuous } else { Phase::Auction };
         self.enter_phase(index, Phase::Halted as u8, PhaseReason::Band, until);
         if until != 0 {
-            self.reopen_at(index, until, next);
+            self.reopen_at(index, until);
         }
     }
 
-    fn reopen_at(&mut self, index: usize, due: i64, phase: Phase) {
-        self.instruments[index].session.reopens = (due, phase as u8);
+    fn reopen_at(&mut self, index: usize, due: i64) {
+        self.instruments[index].session.reopens_at = due;
         self.arm(due, Class::Reopening, self.instruments[index].number, 0);
     }
 
     fn forget_reopening(&mut self, index: usize) {
-        let (due, _) = std::mem::take(&mut self.instruments[index].session.reopens);
+        let due = std::mem::take(&mut self.instruments[index].session.reopens_at);
         if due != 0 {
             self.disarm(due, Class::Reopening, self.instruments[index].number, 0);
         }
@@ -324,14 +332,15 @@ impl Engine {
     /// The next step of a reopening is due.
     pub(crate) fn reopen(&mut self, instrument: u32) {
         let index = instrument as usize - 1;
-        let (_, phase) = std::mem::take(&mut self.instruments[index].session.reopens);
-        if phase == Phase::Continuous as u8 {
-            self.enter_phase(index, phase, PhaseReason::Reopening, 0);
+        let due = std::mem::take(&mut self.instruments[index].session.reopens_at);
+        let auction_ns = self.instruments[index].session.auction_ns;
+        if self.instruments[index].phase != Phase::Halted as u8 || auction_ns == 0 {
+            self.enter_phase(index, Phase::Continuous as u8, PhaseReason::Reopening, 0);
             return;
         }
-        let until = self.now + self.instruments[index].session.auction_ns;
-        self.enter_phase(index, phase, PhaseReason::Reopening, until);
-        self.reopen_at(index, until, Phase::Continuous);
+        let until = due + auction_ns;
+        self.enter_phase(index, Phase::Auction as u8, PhaseReason::Reopening, until);
+        self.reopen_at(index, until);
     }
 
     /// REMOVE_INSTRUMENT: nothing of it happens by itself any more.
@@ -348,7 +357,7 @@ impl Engine {
         let number = self.instruments[index].number;
         let session = &mut self.instruments[index].session;
         session.set_band_reference(session.band_reference);
-        let (next_at, (reopens_at, _)) = (session.next_at, session.reopens);
+        let (next_at, reopens_at) = (session.next_at, session.reopens_at);
         for (due, class) in [(next_at, Class::Schedule), (reopens_at, Class::Reopening)] {
             if due != 0 {
                 self.arm(due, class, number, 0);

@@ -312,6 +312,8 @@ class Oracle:
     def jump(self, fields: TimeJump) -> None:
         self.market.time_ns = max(self.market.time_ns, min(fields.to_ns, TIME_MAX_NS))
         self.market.emit(TimeJumped(time_ns=self.market.time_ns))
+        self.market.frame_time_ns = self.market.time_ns
+        sessions.renew(self.market)
         self.pass_moment()
 
     def run_keyed(
