@@ -194,6 +194,38 @@ class Replica:
     def positions(self, account: int) -> list[tuple[int, int, int, int, int, int, int, int]]:
         """instrument, net, cost, realised, version, open_buy, open_sell, position_max."""
 
+    # Firms and the safety of accounts. Raise ValueError for an account that is not there.
+    def firms(self) -> list[tuple[int, str, int, int, int, int, int, int]]:
+        """account, account_id, budget_bid, budget_ask, used_bid, used_ask, position_limit (units
+        of 10^-8), lease_ns; by account."""
+    def makers(self, account: int) -> list[tuple[int, str, int, int, list[int]]]:
+        """maker, name, epoch, lease_until_ns, instruments: a firm's live makers."""
+    def firm_symbols(self, account: int) -> list[tuple[int, int]]:
+        """instrument, maker (0 = nobody): what a firm makes."""
+    def exposures(
+        self, account: int
+    ) -> list[
+        tuple[
+            int,
+            int,
+            int,
+            int,
+            tuple[int, int, int, int, int, int],
+            tuple[int, int, int, int, int, int],
+        ]
+    ]:
+        """instrument, ReservationStatus (0 = the account was no firm), maker, expires_at_ns, bid,
+        ask: reservations and quotes. A side: requested, granted (what is still held), price,
+        quantity, order_id (of the quote as it was set, 0 = none), leaves (what rests now)."""
+    def sessions(self, account: int) -> list[tuple[int, str, bool, int, int, int]]:
+        """session, name, cancels_on_disconnect, binding, holder (an incarnation), lease_until_ns
+        (unless the holder writes); by name."""
+    def guard(self, account: int) -> tuple[int, int, int, int, int, int, int, int, int]:
+        """messages_max, repeats_max, window_ns, traded_max, traded_asset; messages in this second,
+        repeats and traded in this window; dead_man_at_ns (0 = off)."""
+    def order_limits(self, account: int) -> list[tuple[int, int, int]]:
+        """instrument, quantity_max, value_max; 0 = none."""
+
     # Book.
     def top(self, instrument: int) -> tuple[int, int, int, int]:
         """bid price, bid quantity, ask price, ask quantity; 0, 0 for an empty side."""

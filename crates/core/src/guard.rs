@@ -6,7 +6,7 @@ use crate::moments::Class;
 use crate::wire::*;
 use std::collections::BTreeMap;
 
-const SECOND_NS: i64 = 1_000_000_000;
+pub(crate) const SECOND_NS: i64 = 1_000_000_000;
 /// Shortest window that a guard counts in.
 const WINDOW_NS_MIN: i64 = 1_000_000;
 /// A price this part of the previous one away from it still repeats it.

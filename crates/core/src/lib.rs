@@ -31,6 +31,7 @@ pub mod moments;
 pub mod orders;
 pub mod plain;
 pub mod queries;
+pub mod queries_firms;
 pub mod session;
 pub mod sessions;
 pub mod snapshot;

@@ -71,6 +71,11 @@ impl Sessions {
         numbers.map(|number| (*number, &self.by_number[number]))
     }
 
+    /// Market time that the last frame of a holder of sessions reached.
+    pub(crate) fn seen_at(&self, holder: u64) -> i64 {
+        self.holders[&holder].seen_at
+    }
+
     /// All sessions by number.
     pub(crate) fn in_order(&self) -> Vec<(u32, &Session)> {
         let mut all: Vec<_> = self.by_number.iter().map(|(&number, s)| (number, s)).collect();

@@ -4,6 +4,7 @@ mod books;
 mod dbn_file;
 mod dbn_reader;
 mod feed_board;
+mod firms;
 mod replay_text;
 mod replica;
 mod session;

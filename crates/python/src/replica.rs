@@ -1,7 +1,7 @@
 //! `Replica`: an engine and its bounded history, fed by frames.
 
-use crate::tuples::{order_tuple, trade_tuple};
-use crate::{Applied, EnginePanicked, FrameError, as_slice};
+use crate::tuples::{FillRow, PositionRow, fill_row, order_tuple, position_row, trade_tuple};
+use crate::{Applied, EnginePanicked, FrameError, as_slice, firms};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -21,9 +21,6 @@ use tradepit_core::wire::{OrderStatus, Wire};
 /// From this many bytes on the GIL is released; below, giving it up costs more than it frees.
 const DETACH_BYTES_MIN: usize = 64 << 10;
 const SNAPSHOT_MAGIC: u64 = 0x3450_414e_5350_5454; // "TTPSNAP4"
-
-/// instrument, net, cost, realised, version, open_buy, open_sell, position_max
-type PositionRow = (u32, i64, i128, i128, u64, i64, i64, i64);
 
 #[pyclass(module = "tradepit._native")]
 pub struct Replica {
@@ -339,21 +336,41 @@ impl Replica {
 
     fn positions(&self, account: u32) -> PyResult<Vec<PositionRow>> {
         self.check_account(account)?;
-        let positions = self.engine.positions(account).into_iter();
-        Ok(positions
-            .map(|p| {
-                (
-                    p.instrument,
-                    p.net,
-                    p.cost,
-                    p.realised,
-                    p.version,
-                    p.open_buy,
-                    p.open_sell,
-                    p.limit,
-                )
-            })
-            .collect())
+        Ok(self.engine.positions(account).iter().map(position_row).collect())
+    }
+
+    fn firms(&self) -> Vec<firms::FirmRow> {
+        firms::firms(&self.engine)
+    }
+
+    fn makers(&self, account: u32) -> PyResult<Vec<firms::MakerRow>> {
+        self.check_account(account)?;
+        Ok(firms::makers(&self.engine, account))
+    }
+
+    fn firm_symbols(&self, account: u32) -> PyResult<Vec<(u32, u32)>> {
+        self.check_account(account)?;
+        Ok(self.engine.firm_symbols(account))
+    }
+
+    fn exposures(&self, account: u32) -> PyResult<Vec<firms::ExposureRow>> {
+        self.check_account(account)?;
+        Ok(firms::exposures(&self.engine, account))
+    }
+
+    fn sessions(&self, account: u32) -> PyResult<Vec<firms::SessionRow>> {
+        self.check_account(account)?;
+        Ok(firms::sessions(&self.engine, account))
+    }
+
+    fn guard(&self, account: u32) -> PyResult<firms::GuardRow> {
+        self.check_account(account)?;
+        Ok(firms::guard(&self.engine, account))
+    }
+
+    fn order_limits(&self, account: u32) -> PyResult<Vec<(u32, i64, i64)>> {
+        self.check_account(account)?;
+        Ok(self.engine.guard_view(account).order_limits)
     }
 
     fn top(&self, instrument: u32) -> (i64, i128, i64, i128) {
@@ -543,23 +560,8 @@ impl Replica {
         found.iter().map(|order| order_tuple(py, order)).collect()
     }
 
-    fn fills(&self, order_id: u64, limit: usize) -> Vec<(u64, u64, i64, i64, i64, i64, bool)> {
-        let mut fills: Vec<_> = self
-            .history
-            .fills(order_id)
-            .map(|f| {
-                let fee = if f.is_maker { f.trade.maker_fee } else { f.trade.taker_fee };
-                (
-                    f.trade.id,
-                    f.trade.sequence,
-                    f.trade.time_ns,
-                    f.trade.price,
-                    f.trade.quantity,
-                    fee,
-                    f.is_maker,
-                )
-            })
-            .collect();
+    fn fills(&self, order_id: u64, limit: usize) -> Vec<FillRow> {
+        let mut fills: Vec<_> = self.history.fills(order_id).map(fill_row).collect();
         fills.reverse();
         fills.truncate(limit);
         fills

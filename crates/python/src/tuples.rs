@@ -1,8 +1,24 @@
-//! Rows of the history as Python tuples; the fields are listed in `_native.pyi`.
+//! Rows of the history, and positions, as Python tuples; the fields are listed in `_native.pyi`.
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use tradepit_core::history::{OrderView, TradeView};
+use tradepit_core::account::Position;
+use tradepit_core::history::{Fill, OrderView, TradeView};
+
+/// instrument, net, cost, realised, version, open_buy, open_sell, position_max
+pub type PositionRow = (u32, i64, i128, i128, u64, i64, i64, i64);
+/// trade_id, sequence, time_ns, price, quantity, fee, is_maker
+pub type FillRow = (u64, u64, i64, i64, i64, i64, bool);
+
+pub fn position_row(p: &Position) -> PositionRow {
+    (p.instrument, p.net, p.cost, p.realised, p.version, p.open_buy, p.open_sell, p.limit)
+}
+
+pub fn fill_row(f: Fill) -> FillRow {
+    let fee = if f.is_maker { f.trade.maker_fee } else { f.trade.taker_fee };
+    let t = &f.trade;
+    (t.id, t.sequence, t.time_ns, t.price, t.quantity, fee, f.is_maker)
+}
 
 pub fn order_tuple<'py>(py: Python<'py>, o: &OrderView) -> PyResult<Bound<'py, PyTuple>> {
     let head = (
