@@ -315,7 +315,8 @@ impl Engine {
             marks: marks_of(c.display_quantity),
             fees: taker.fees,
             created_at: self.now,
-            session: c.session,
+            // Sessions begin with version 2.
+            session: if self.rules_version >= 2 { c.session } else { 0 },
             ..Order::default()
         };
         let accepted = self.output.push(&OrderAccepted::default());

@@ -197,3 +197,15 @@ fn sessions_that_are_due_together_end_by_account_and_number_whoever_held_them() 
         ]
     );
 }
+
+#[test]
+fn orders_from_before_version_2_came_with_no_session() {
+    let mut trial = Trial::new();
+    trial.engine.rules_version = 1;
+    assert!(trial.send(order(CLIENT, 1, 10))[0].starts_with("accepted"));
+    trial.engine.rules_version = 2;
+    trial.send(bind(CLIENT, "a", 1));
+    let binding = trial.engine.sequence;
+    let said = trial.send(end(CLIENT, 1, binding));
+    assert_eq!(said, ["session 1 ended Requested count 0"]);
+}
