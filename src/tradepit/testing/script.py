@@ -10,73 +10,46 @@ A line at the left edge is a command, indented lines below it are all its events
 
 A command without lines below it must not be rejected. The market has the assets USD and X and one
 instrument X-USD with tick, lot and both scales such that prices and quantities are minor units.
-Accounts: ann, bob, cyd (cash, rich), eve (credit), poor (cash, nothing).
+Accounts: ann, bob, cyd (cash, rich), eve (credit), poor (cash, nothing). A quote labelled q has the
+orders q.bid and q.ask. Words: `script_commands`; lines of events: `script_events`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from tradepit.domain.wire import (
-    AccountState,
     AccountType,
-    CancelByKey,
-    CancelOrder,
-    CloseReason,
     DefineAsset,
     DefineInstrument,
     Deposit,
     EventKind,
     Genesis,
-    MassCancel,
     OpenAccount,
-    Option,
-    OrderStatus,
-    OrderType,
     Phase,
-    PlaceOrder,
-    RecordFlag,
-    RejectReason,
-    ReplaceOrder,
-    SelfTradePrevention,
-    SetAccountLimits,
-    SetAccountState,
     SetCredit,
-    SetInstrumentRules,
-    SetPhase,
-    SetPositionLimit,
     Side,
-    TimeInForce,
+    Tick,
     TimeJump,
-    Transfer,
-    Withdraw,
 )
 from tradepit.testing.engine_port import Engine
 from tradepit.testing.frames import Command, Event, FrameWriter, command, read_events
+from tradepit.testing.script_commands import (
+    ACCOUNTS,
+    ASSETS,
+    INSTRUMENT,
+    SECOND_NS,
+    Context,
+    number_of,
+    parse,
+)
+from tradepit.testing.script_events import tell_event
 
-ACCOUNTS = ("ann", "bob", "cyd", "eve", "poor")
-ASSETS = {"USD": 1, "X": 2}
-INSTRUMENT = 1
 RICH = 1_000_000
 START_NS = 20_000 * 86_400 * 10**9
-SECOND_NS = 10**9
-SIDES = {"buy": Side.BUY, "sell": Side.SELL}
-TIMES = {"gtc": 1, "day": 2, "gtd": 3, "ioc": 4, "fok": 5}
-MODES = {
-    "none": SelfTradePrevention.NONE,
-    "cancel-taker": SelfTradePrevention.CANCEL_TAKER,
-    "cancel-maker": SelfTradePrevention.CANCEL_MAKER,
-    "cancel-both": SelfTradePrevention.CANCEL_BOTH,
-    "decrement": SelfTradePrevention.DECREMENT,
-}
-OPTIONS = {
-    "post-only": Option.POST_ONLY,
-    "reprice": Option.POST_ONLY_REPRICE,
-    "reduce-only": Option.REDUCE_ONLY,
-}
 
 
 @dataclass
@@ -107,14 +80,14 @@ def stories(text: str) -> Iterator[Story]:
         yield story
 
 
-def opening() -> list[Command]:
+def opening(rules_version: int = 1) -> list[Command]:
     """The market in which every story begins."""
     genesis = Genesis(
         key_window_ns=60 * SECOND_NS,
         key_capacity=100,
         accounts_max=len(ACCOUNTS),
         market_id=7,
-        rules_version=1,
+        rules_version=rules_version,
         schema_version=1,
     )
     commands: list[Any] = [genesis, TimeJump(to_ns=START_NS)]
@@ -139,22 +112,21 @@ def opening() -> list[Command]:
     return result
 
 
-def number_of(name: str) -> int:
-    return 0 if name == "operator" else ACCOUNTS.index(name) + 1
-
-
 class Stage:
     """Plays a story on an engine and tells what happened in the story's own words."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, rules_version: int = 1) -> None:
         self.engine = engine
         self.writer = FrameWriter()
-        self.order_ids: dict[str, int] = {}
-        self.time_ns = START_NS
-        self.send(opening())
+        self.context = Context(START_NS)
+        self.send(opening(rules_version))
+
+    @property
+    def order_ids(self) -> dict[str, int]:
+        return self.context.order_ids
 
     def send(self, commands: list[Command]) -> list[Event]:
-        applied = self.engine.apply(self.writer.write(commands, self.time_ns))
+        applied = self.engine.apply(self.writer.write(commands, self.context.time_ns))
         events = read_events(applied.events, applied.texts)
         return [event for event in events if event.kind != EventKind.FRAME_APPLIED]
 
@@ -166,87 +138,28 @@ class Stage:
         if words.startswith("balance"):
             return [self.balance(words.split()[1])]
         if words.startswith("wait"):
-            later = self.time_ns + int(Decimal(words.split()[1]) * SECOND_NS)
-            events = self.send([command(TimeJump(to_ns=later))])
-            self.time_ns = later
-            return self.tell(events)
+            return self.wait(int(Decimal(words.split()[1]) * SECOND_NS))
+        if words.startswith("tick"):
+            self.context.time_ns += int(Decimal(words.split()[1]) * SECOND_NS)
+            return self.tell(self.send([command(Tick())]))
         if label:
+            self.name_orders(label, is_quote=" quote " in words)
+        return self.tell(self.send(parse(words.split(), self.context)))
+
+    def name_orders(self, label: str, *, is_quote: bool) -> None:
+        """The next command's order, or the two that a quote may make."""
+        if is_quote:
+            self.order_ids[f"{label}.bid"] = self.writer.next_sequence
+            self.order_ids[f"{label}.ask"] = self.writer.next_sequence + 1
+        else:
             self.order_ids[label] = self.writer.next_sequence
-        return self.tell(self.send([self.parse(words.split())]))
 
-    def parse(self, words: list[str]) -> Command:
-        """A command line without its label."""
-        subject, verb, *rest = words
-        if verb in SIDES:
-            return self.place(subject, SIDES[verb], rest)
-        if verb in ADMINISTRATION:
-            return command(ADMINISTRATION[verb](subject, rest))
-        verbs: dict[str, Callable[[str, list[str]], Any]] = {
-            "cancel": lambda who, rest: CancelOrder(
-                account=number_of(who), order_id=self.order_ids[rest[0]]
-            ),
-            "replace": self.replace,
-            "mass-cancel": lambda who, rest: MassCancel(
-                account=number_of(who), side=SIDES[rest[0]] if rest else Side.NONE
-            ),
-            "cancel-key": lambda who, rest: CancelByKey(
-                account=number_of(who), target_low=int(rest[0]), target_high=1
-            ),
-        }
-        return command(verbs[verb](subject, rest))
-
-    def place(self, account: str, side: Side, words: list[str]) -> Command:
-        fields = PlaceOrder(
-            account=number_of(account),
-            side=side,
-            instrument=INSTRUMENT,
-            order_type=OrderType.LIMIT,
-            time_in_force=TimeInForce.GTC,
-            quantity=int(words[0]),
-            definition_version=1,
-        )
-        words = words[1:]
-        if words[0] == "market":
-            fields = fields._replace(order_type=OrderType.MARKET, time_in_force=TimeInForce.IOC)
-            words = words[1:]
-        while words:
-            word, *words = words
-            if word == "@":
-                options = fields.options
-                if fields.order_type == OrderType.MARKET:
-                    options |= Option.PRICE
-                fields = fields._replace(price=int(words.pop(0)), options=options)
-            elif word == "key":
-                fields = fields._replace(
-                    flags=RecordFlag.KEY, key_low=int(words.pop(0)), key_high=1
-                )
-            elif word == "label":
-                fields = fields._replace(label=int(words.pop(0)))
-            elif word == "until":
-                fields = fields._replace(expires_at=self.time_ns + int(words.pop(0)) * SECOND_NS)
-            elif word in TIMES:
-                fields = fields._replace(time_in_force=TIMES[word])
-            elif word in MODES:
-                fields = fields._replace(self_trade_prevention=MODES[word])
-            else:
-                fields = fields._replace(options=fields.options | OPTIONS[word])
-        return command(fields)
-
-    def replace(self, account: str, words: list[str]) -> ReplaceOrder:
-        fields = ReplaceOrder(
-            account=number_of(account),
-            order_id=self.order_ids[words[0]],
-            instrument=INSTRUMENT,
-            definition_version=1,
-        )
-        for word, value in zip(words[1::2], words[2::2], strict=True):
-            if word == "@":
-                options = fields.options | Option.PRICE
-                fields = fields._replace(price=int(value), options=options)
-            else:
-                options = fields.options | Option.QUANTITY
-                fields = fields._replace(quantity=int(value), options=options)
-        return fields
+    def wait(self, ns: int) -> list[str]:
+        """Time jumps; later frames are stamped accordingly."""
+        later = self.context.time_ns + ns
+        events = self.send([command(TimeJump(to_ns=later))])
+        self.context.time_ns = later
+        return self.tell(events)
 
     def tell(self, events: list[Event]) -> list[str]:
         names = {order_id: label for label, order_id in self.order_ids.items()}
@@ -269,87 +182,3 @@ class Stage:
             total, held, _ = rows.get(asset, (0, 0, 0))
             parts.append(f"{code} {total} held {held}")
         return ", ".join(parts)
-
-
-def rules_of(_: str, words: list[str]) -> SetInstrumentRules:
-    """`market rules maker_fee_ppm 100 taker_fee_ppm 200`; what is not named is as at first."""
-    given = {name: int(value) for name, value in zip(words[::2], words[1::2], strict=True)}
-    fields = SetInstrumentRules(instrument=INSTRUMENT, quantity_min=1, quantity_max=2**40)
-    return fields._replace(**given)
-
-
-ADMINISTRATION: dict[str, Callable[[str, list[str]], Any]] = {
-    "rules": rules_of,
-    "phase": lambda _, words: SetPhase(instrument=INSTRUMENT, mode=Phase[words[0].upper()]),
-    "state": lambda who, words: SetAccountState(
-        account=number_of(who), mode=AccountState[words[0].upper()]
-    ),
-    "orders-max": lambda who, words: SetAccountLimits(
-        account=number_of(who), open_orders_max=int(words[0])
-    ),
-    "position-max": lambda who, words: SetPositionLimit(
-        account=number_of(who), instrument=INSTRUMENT, position_max=int(words[0])
-    ),
-    "deposit": lambda who, words: Deposit(
-        account=number_of(who), amount=int(words[0]), asset=ASSETS[words[1]]
-    ),
-    "withdraw": lambda who, words: Withdraw(
-        account=number_of(who), amount=int(words[0]), asset=ASSETS[words[1]]
-    ),
-    "transfer": lambda who, words: Transfer(
-        account=number_of(who),
-        amount=int(words[0]),
-        asset=ASSETS[words[1]],
-        to_account=number_of(words[2]),
-    ),
-}
-
-
-def tell_event(event: Any, names: dict[int, str]) -> str:
-    """One event as a line of the notation."""
-    name = names.get(getattr(event, "order_id", 0), "-")
-    match event.kind:
-        case EventKind.COMMAND_REJECTED:
-            amounts = f" {event.required} > {event.available}" if event.required else ""
-            return f"rejected {RejectReason(event.reason).name}{amounts}"
-        case EventKind.COMMAND_REPEATED:
-            reason = f" {RejectReason(event.reason).name}" if event.reason else ""
-            return f"repeated {names.get(event.original_sequence, '-')}{reason}"
-        case EventKind.ORDER_ACCEPTED:
-            status = OrderStatus(event.status).name.lower()
-            return (
-                f"accepted {name} {event.quantity} @ {event.price}: {status}, "
-                f"leaves {event.leaves}, trades {event.trade_count}"
-            )
-        case EventKind.ORDER_REPLACED:
-            status = OrderStatus(event.status).name.lower()
-            kept = "kept" if event.options & Option.KEPT_PRIORITY else "lost"
-            return (
-                f"replaced {name} {event.previous_leaves} @ {event.previous_price} by "
-                f"{event.quantity} @ {event.price}, place {kept}: {status}, "
-                f"leaves {event.leaves}, trades {event.trade_count}"
-            )
-        case EventKind.TRADE:
-            maker, taker = names[event.maker_order_id], names[event.taker_order_id]
-            fees = ""
-            if event.maker_fee or event.taker_fee:
-                fees = f", fees {event.maker_fee} {event.taker_fee}"
-            return (
-                f"trade {event.quantity} @ {event.price} {maker} > {taker}, "
-                f"maker leaves {event.maker_leaves}{fees}"
-            )
-        case EventKind.ORDER_CANCELLED:
-            word = "expired" if event.status == OrderStatus.EXPIRED else "cancelled"
-            reason = CloseReason(event.reason).name
-            return f"{word} {name} {reason} {event.cancelled_quantity} of {event.quantity}"
-        case EventKind.ORDER_REDUCED:
-            reason = CloseReason(event.reason).name
-            return f"reduced {name} {reason} by {event.reduced_by}, leaves {event.leaves}"
-        case EventKind.MASS_CANCELLED:
-            return f"mass-cancelled {event.count}"
-        case EventKind.KEY_TOMBSTONED:
-            return f"tombstone {event.target_low}"
-        case EventKind.FUNDS_MOVED:
-            return f"moved {event.amount}, balance {event.balance}"
-        case _:
-            return EventKind(event.kind).name.lower()
