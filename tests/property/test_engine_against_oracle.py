@@ -118,7 +118,7 @@ def test_a_frame_at_the_wrong_sequence_stops_both_and_changes_nothing() -> None:
 
 
 def test_a_genesis_of_unknown_rules_stops_both() -> None:
-    frame = FrameWriter().write([command(Genesis(rules_version=2, schema_version=1))], 0)
+    frame = FrameWriter().write([command(Genesis(rules_version=3, schema_version=1))], 0)
     with pytest.raises(FrameRefused):
         Oracle().apply(frame)
     with pytest.raises(FrameError):

@@ -19,14 +19,15 @@ from tradepit.testing.comparison import Difference, require_same
 from tradepit.testing.frames import EVENT_STRUCTS, Event, read_events
 from tradepit.testing.generator import Generator, Step
 from tradepit.testing.oracle import (
-    engine,
     funds,
     keys,
     market,
     matching,
+    moments,
     placing,
     positions,
     replacing,
+    safety,
 )
 from tradepit.testing.oracle_engine import OracleEngine
 from tradepit.testing.shrink import DROPPED, Case, engine_failure, shrink
@@ -63,10 +64,11 @@ def any_price(side: Side, limit: int | None, price: int) -> bool:
     return True
 
 
-def demoting_trade(market_: Any, maker: market.Order, taker: market.Order) -> None:
-    SOUND_TRADE(market_, maker, taker)
+def demoting_trade(market_: Any, maker: market.Order, taker: market.Order) -> Any:
+    trade = SOUND_TRADE(market_, maker, taker)
     market_.last_place += 1
     maker.place = market_.last_place
+    return trade
 
 
 def oldest_shrinks(*arguments: Any) -> list[market.Order]:
@@ -86,13 +88,12 @@ def forgetful_hold(*arguments: Any) -> tuple[int, int]:
     return asset, 0
 
 
-def late_expiry(self: engine.Oracle) -> None:
-    keys.forget_old(self.market)
-    self.market.time_ns -= 1
+def late_due(market_: Any) -> Any:
+    market_.time_ns -= 1
     try:
-        SOUND_EXPIRE(self)
+        return SOUND_DUE(market_)
     finally:
-        self.market.time_ns += 1
+        market_.time_ns += 1
 
 
 def own_order_counts(maker: market.Order, taker: market.Order) -> bool:
@@ -113,7 +114,7 @@ SOUND_IS_OWN = matching.is_own
 SOUND_RESTING_REDUCE_ONLY = positions.resting_reduce_only
 SOUND_COST = funds.market_buy_cost
 SOUND_HOLD = funds.hold
-SOUND_EXPIRE = engine.Oracle.expire
+SOUND_DUE = moments.first_due
 SOUND_CHANGE_NET = positions.change_net
 
 FAULTS = {
@@ -129,7 +130,7 @@ FAULTS = {
     "fill or kill always tries": Fault(matching, "fill_or_kill_is_possible", lambda *_: True),
     "self-trade never prevented": Fault(matching, "is_own", own_order_counts),
     "the maker's self-trade mode has a say": Fault(matching, "is_own", maker_mode_governs),
-    "expiry a nanosecond late": Fault(engine.Oracle, "expire", late_expiry),
+    "expiry a nanosecond late": Fault(moments, "first_due", late_due),
     "reduce-only never shrinks": Fault(matching, "shrink_reduce_only", lambda *_: None),
     "oldest reduce-only shrinks first": Fault(
         positions, "resting_reduce_only", oldest_shrinks, audited=False
@@ -148,7 +149,7 @@ FAULTS = {
     "position limit ignored": Fault(
         placing, "check_position_limit", lambda *_: None, audited=False
     ),
-    "suspension ignored": Fault(placing, "check_account_state", lambda *_: None),
+    "suspension ignored": Fault(safety, "check_account_state", lambda *_: None),
 }
 
 

@@ -9,6 +9,7 @@ from tradepit.testing.auditor import Auditor
 from tradepit.testing.engine_port import Engine
 from tradepit.testing.oracle.funds import held
 from tradepit.testing.oracle.market import Market
+from tradepit.testing.oracle.moments import next_due_ns
 
 QUEUE_LIMIT = 10_000
 SIDES = (Side.BUY, Side.SELL)
@@ -23,6 +24,7 @@ class Summary:
     sequence: int
     time_ns: int
     next_expiry_ns: int
+    """When something will next happen by itself: an order's expiry, or what version 2 adds."""
     keys: tuple[int, int]
     asset_totals: dict[int, tuple[int, int, int, int]]
     balances: dict[tuple[int, int], BalanceRow]
@@ -70,12 +72,11 @@ def summary_of_engine(engine: Engine, *, like: Market) -> Summary:
 
 
 def summary_of_oracle(market: Market) -> Summary:
-    expiries = [order.expires_at for order in market.orders.values() if order.expires_at]
     finished = [e.finished_at for e in market.keys.values() if e.finished_at is not None]
     return Summary(
         sequence=market.sequence,
         time_ns=market.time_ns,
-        next_expiry_ns=min(expiries, default=0),
+        next_expiry_ns=next_due_ns(market),
         keys=(len(market.keys), min(finished, default=0)),
         asset_totals={
             asset.number: (
