@@ -50,7 +50,7 @@ OPENED = 0xFFFFFFFF
 def keyed(view: View, fields: Any, text: bytes | str | None = None) -> Command:
     if view.chance(0.03):
         fields = fields._replace(valid_until=view.now - view.rng.randint(0, 1))
-    return command(view.with_key(fields, 0.5), text)
+    return command(view.with_key(fields, 0.5 if view.profile.key_capacity > 100 else 0.2), text)
 
 
 def any_asset(view: View) -> int:
@@ -147,7 +147,7 @@ def position_limit(view: View, account: int, instrument: int) -> int:
 def phase(view: View) -> Iterator[Command]:
     """Somewhere else for a moment, then mostly back."""
     instrument = view.pick((0, view.instrument().number, view.instrument().number, 99))
-    mode = view.pick((Phase.HALTED, Phase.CANCEL_ONLY, Phase.CLOSED, 1, 5, 6, 7, 0))
+    mode = view.pick((Phase.HALTED, Phase.CANCEL_ONLY, Phase.CLOSED, 1, 5, 6, 7, 8, 0))
     yield keyed(view, SetPhase(instrument=instrument, mode=mode))
     for _ in range(view.rng.randint(0, 6)):
         yield view.pick((orders.replace, orders.cancel))(view)
@@ -223,7 +223,7 @@ def redefine(view: View) -> Iterator[Command]:
                 {"quote_asset": VAULT},
                 {"reference_price": -1},
                 {"reference_price": fields.reference_price + 1},
-                {"mode": view.pick((0, 5, 6, 7))},
+                {"mode": view.pick((0, 5, 6, 7, 9))},
                 {"instrument": len(view.market.instruments) + 2},
                 {"instrument": 0},
             )
@@ -240,7 +240,10 @@ def remove_and_renew(view: View) -> Iterator[Command]:
         yield command(MassCancel(instrument=instrument.number))
     yield keyed(view, RemoveInstrument(instrument=view.pick((instrument.number,) * 9 + (99,))))
     number = len(view.market.instruments) + 1
-    plan = next(p for p in view.profile.instruments if p.symbol == instrument.symbol)
+    plans = [p for p in view.profile.instruments if p.symbol == instrument.symbol]
+    if not plans:
+        return
+    plan = plans[0]
     yield keyed(view, *_definition(plan, number))
     if view.chance(0.5):
         yield keyed(view, *_definition(plan, number))
@@ -275,9 +278,9 @@ def journal_commands(view: View) -> Iterator[Command]:
         (
             command(Tick()),
             command(Quarantine(target_sequence=5)),
-            command(ActivateRules(rules_version=view.pick((1, 2, 0)))),
-            command(Genesis(rules_version=view.pick((1, 7)), key_capacity=1)),
-            unknown_command(view.pick((0, 25, 99, 255))),
+            command(ActivateRules(rules_version=view.pick((1, view.market.version, 3, 0)))),
+            command(Genesis(rules_version=view.pick((1, 2, 7)), key_capacity=1)),
+            unknown_command(view.pick((0, 33, 46, 99, 255))),
         )
     )
 

@@ -9,7 +9,7 @@ from tradepit.testing.frames import Command, command
 from tradepit.testing.generator import orders
 from tradepit.testing.generator.view import View
 
-SAME_AFTER_ALL = ("definition_version", "session")
+SAME_AFTER_ALL = ("definition_version", "session", "maker")
 
 
 def resend(view: View) -> Command:
@@ -95,7 +95,7 @@ def remember(view: View, sent: Command) -> None:
     """Keep a command with a key at hand, so that it can be sent again."""
     if not has_key(sent):
         return
-    if sent.kind < CommandKind.PLACE_ORDER:
+    if not CommandKind.PLACE_ORDER <= sent.kind <= CommandKind.CANCEL_BY_KEY:
         view.keyed_administration.append(sent)
     else:
         view.keyed.append(sent)

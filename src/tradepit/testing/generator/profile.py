@@ -11,12 +11,15 @@ from tradepit.domain.wire import (
     SCHEMA_VERSION,
     AccountType,
     DefineAsset,
+    DefineFirm,
     DefineInstrument,
     Genesis,
+    MakerHeartbeat,
     OpenAccount,
     Phase,
     RecordFlag,
     SetCredit,
+    SetFirmSymbol,
     SetInstrumentRules,
     SetStartingBalance,
     TimeJump,
@@ -28,6 +31,7 @@ SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
 OPENING_DAY = 20_500
 ACCOUNTS_MAX = 6
+FIRM = 5
 LOTS_AT_START = 80
 FEES_PPM = ((0, 0), (100, 250), (-150, 300), (2_500, 2_500), (9_000, 20_000), (-999, 999))
 
@@ -75,6 +79,10 @@ class Profile:
     starting: dict[int, int]
     size: int
     """What quantities are multiples of, more or less; giant markets come near the bounds."""
+    version_2_after: int
+    """0: rules version 2 from the start; else version 1 until about this many commands."""
+    makes_crowds: bool
+    """Whether bounds of a thousand are reached, which takes time."""
 
     @staticmethod
     def of_seed(seed: int) -> Profile:
@@ -113,7 +121,13 @@ class Profile:
                 ACME: 3 * LOTS_AT_START * size,
             },
             size=size,
+            version_2_after=rng.choice((0, 0, 0, 0, 800)),
+            makes_crowds=seed % 10 == 3,
         )
+
+    @property
+    def opening_version(self) -> int:
+        return 1 if self.version_2_after else RULES_VERSION
 
     def opening(self, rng: Random) -> Iterator[Command]:
         """GENESIS and everything that makes the market ready to trade."""
@@ -122,7 +136,7 @@ class Profile:
             key_capacity=self.key_capacity,
             accounts_max=ACCOUNTS_MAX,
             market_id=rng.getrandbits(64),
-            rules_version=RULES_VERSION,
+            rules_version=self.opening_version,
             schema_version=SCHEMA_VERSION,
         )
         yield command(genesis)
@@ -140,6 +154,18 @@ class Profile:
         yield self.open_account("dan\x1fDan the credit account", AccountType.CREDIT)
         yield command(SetCredit(account=4, credit=self.starting[USD] // 2))
         yield self.open_account("eve\x1fÈve", AccountType.CREDIT)
+        if self.opening_version >= 2:
+            yield from self.firm_opening()
+
+    def firm_opening(self) -> Iterator[Command]:
+        """Version 2 begins with a firm that makes the first instruments, and one maker."""
+        plan = self.instruments[0]
+        lots = max(1, plan.lot_mantissa * 10**8 // int(10**plan.lot_exponent)) * self.size
+        firm = DefineFirm(account=FIRM, budget_bid=25 * lots, budget_ask=25 * lots)
+        yield command(firm._replace(lease_ns=5 * SECOND_NS))
+        for number in (1, 2, 3):
+            yield command(SetFirmSymbol(account=FIRM, instrument=number, mode=1))
+        yield command(MakerHeartbeat(account=FIRM, epoch=1), "mm-0")
 
     def rules(self, instrument: int) -> SetInstrumentRules:
         maker_ppm, taker_ppm = self.fees_ppm

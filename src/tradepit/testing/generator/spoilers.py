@@ -81,12 +81,35 @@ def names(view: View, fields: PlaceOrder) -> list[Changes]:
     ]
 
 
+def stops(view: View, fields: PlaceOrder) -> list[Changes]:
+    """Stop orders that no rule lets through, and some at the very edge."""
+    middle = view.middle(view.market.instruments[fields.instrument])
+    resting: Changes = {"time_in_force": TimeInForce.GTC, "expires_at": 0, "display_quantity": 0}
+    stop: Changes = {**resting, "order_type": OrderType.STOP, "options": 0, "price": 0}
+    trailing = {**stop, "order_type": OrderType.TRAILING_STOP}
+    far = {**stop, "order_type": OrderType.STOP_LIMIT, "stop_price": middle}
+    return [
+        {**stop, "stop_price": view.pick((0, -1))},
+        {**stop, "stop_price": middle, "price": 1},
+        {**stop, "stop_price": 2**62, "side": 1},
+        {**stop, "stop_price": middle, "options": Option.PRICE},
+        {**stop, "stop_price": middle, "time_in_force": TimeInForce.IOC},
+        {**stop, "stop_price": middle, "options": Option.POST_ONLY},
+        {**stop, "stop_price": middle, "display_quantity": 1},
+        {**trailing, "stop_price": view.pick((middle, middle + 1, 2**62, 0)), "side": 2},
+        {**far, "price": middle * 3},
+        {**far, "price": max(1, middle // 3)},
+        {"session": 99_999},
+    ]
+
+
 KINDS: tuple[Callable[[View, PlaceOrder], list[Changes]], ...] = (
     combinations,
     quantities,
     prices,
     times,
     names,
+    stops,
 )
 
 

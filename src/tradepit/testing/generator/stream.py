@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tradepit.domain.wire import FrameHeader, PlaceOrder, Tick
+from tradepit.domain.wire import ActivateRules, FrameHeader, PlaceOrder, Tick
 from tradepit.testing.frames import (
     Command,
     Frame,
@@ -16,15 +16,29 @@ from tradepit.testing.frames import (
     read_frames,
     unknown_command,
 )
-from tradepit.testing.generator import administration, keyed, orders, spoilers
+from tradepit.testing.generator import (
+    administration,
+    guarding,
+    keyed,
+    makers,
+    orders,
+    spoilers,
+    trading,
+)
 from tradepit.testing.generator.profile import SECOND_NS, Profile
 from tradepit.testing.generator.view import View
 from tradepit.testing.oracle import Oracle, OracleApplied
 
+Idea = Callable[[View], Iterator[Command]]
 OPEN_ORDERS_MAX = 70
 FRAME_SIZES = (1, 1, 1, 2, 3, 5, 8, 8, 20, 60, 256)
 STEPS_NS = (0, 1, SECOND_NS // 100, SECOND_NS // 10, SECOND_NS, 3 * SECOND_NS, -SECOND_NS)
 INCARNATIONS = 100
+IDEAS_OF_VERSION_2 = {**trading.IDEAS, **guarding.IDEAS, **makers.IDEAS}
+IDEAS_SHARE = 0.28
+CROWDS = (trading.trailing_crowd, guarding.session_crowd, makers.maker_crowd)
+CROWDS_AFTER = 1_500
+"""Commands after which a stream that reaches the bounds of a thousand does so, a frame each."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,7 @@ class Generator:
         self.previous_crc = 0
         self.stamp_ns = 0
         self.pending: list[Command] = []
+        self.crowds = list(CROWDS) if self.profile.makes_crowds else []
 
     def steps(self, commands_max: int) -> Iterator[Step]:
         """Frames until this many commands were applied."""
@@ -57,6 +72,8 @@ class Generator:
         while self.oracle.market.sequence < commands_max:
             if self.rng.random() < 0.01:
                 yield self.repeat(self.last_frame)
+            if self.crowds and self.oracle.market.sequence > CROWDS_AFTER:
+                yield self.step(list(self.crowds.pop()(self.view)))
             yield self.step(self.commands())
 
     def step(self, commands: list[Command]) -> Step:
@@ -107,18 +124,21 @@ class Generator:
         view = self.view
         if len(view.market.orders) > OPEN_ORDERS_MAX:
             return [orders.clear(view)]
+        if view.market.version == 1 and view.market.sequence > self.profile.version_2_after:
+            return [command(ActivateRules(rules_version=2)), *self.profile.firm_opening()]
         if self.rng.random() < 0.002:
             return administration.missing_instruments(view)
+        if self.rng.random() < (IDEAS_SHARE if view.knows_version_2 else 0.01):
+            return list(self.idea(IDEAS_OF_VERSION_2))
         roll = self.rng.random()
         if roll < 0.07:
-            return list(self.administration())
+            return list(self.idea(administration.MAKERS))
         maker = next(maker for bound, maker in MIXTURE if roll < bound)
         return [maker(view)]
 
-    def administration(self) -> Iterator[Command]:
-        makers = administration.MAKERS
-        maker = self.rng.choices(list(makers), list(makers.values()))[0]
-        return maker(self.view)
+    def idea(self, ideas: dict[Idea, int]) -> Iterator[Command]:
+        idea = self.rng.choices(list(ideas), list(ideas.values()))[0]
+        return idea(self.view)
 
     def place(self) -> Command:
         return orders.named(self.view, PlaceOrder(account=1, instrument=1, quantity=1))

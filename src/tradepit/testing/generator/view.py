@@ -42,10 +42,33 @@ class View:
     def account(self) -> int:
         return self.rng.randint(1, max(1, len(self.market.accounts)))
 
+    @property
+    def knows_version_2(self) -> bool:
+        return self.market.version >= 2
+
     def instruments(self) -> list[Instrument]:
-        """Those that are not removed; all, should none be left."""
+        """Those of the profile that are not removed; all, should none be left."""
         known = list(self.market.instruments.values())
-        return [i for i in known if i.phase != Phase.REMOVED] or known
+        symbols = {plan.symbol for plan in self.profile.instruments}
+        there = [i for i in known if i.phase != Phase.REMOVED and i.symbol in symbols]
+        return there or known
+
+    def any_instrument(self) -> int:
+        """Number of an instrument, sometimes of one that is removed, odd or unknown."""
+        if self.chance(0.9):
+            return self.instrument().number
+        return self.rng.randint(0, len(self.market.instruments) + 1)
+
+    def session_of(self, account: int) -> int:
+        """Mostly none, else a live session of the account, or one that is not."""
+        roll = self.rng.random()
+        own = [s.number for s in self.market.sessions.values() if s.account == account]
+        if roll < 0.75 or (roll < 0.97 and not own):
+            return 0
+        return self.pick(own) if roll < 0.97 else self.rng.randint(1, self.market.last_session + 2)
+
+    def middle(self, instrument: Instrument) -> int:
+        return instrument.last_price or instrument.reference_price or 50
 
     def instrument(self) -> Instrument:
         return self.pick(self.instruments())
@@ -59,7 +82,7 @@ class View:
         return self.keys_made, self.rng.getrandbits(64)
 
     def price_near(self, instrument: Instrument) -> int:
-        middle = instrument.last_price or instrument.reference_price or 50
+        middle = self.middle(instrument)
         spread = 3 if self.chance(0.7) else 8
         return max(1, middle + self.rng.randint(-spread, spread))
 
