@@ -239,7 +239,7 @@ class Replica:
     # Orders and trades. ORDER tuple: order_id, account, instrument, side, order_type,
     # time_in_force, self_trade_prevention, options, status, close_reason, price, quantity, leaves,
     # filled, filled_value (ticks * lots), expires_at, created_at_ns, updated_at_ns,
-    # client_order_id (or None), first_quantity.
+    # client_order_id (or None), first_quantity, display_quantity, stop_price.
     def order(self, order_id: int) -> tuple[object, ...] | None:
         """Live (from the engine) or finished (from history)."""
     def order_at(self, order_id: int, sequence: int) -> tuple[object, ...] | None:
@@ -428,7 +428,7 @@ class FeedBoard:
     ) -> tuple[
         bool,
         list[tuple[int, int, int, int, int, bytes]],
-        list[tuple[int, int, int, int, int, int, int]],
+        list[tuple[int, int, int, int, int, int, int, int, int, int, int]],
         list[int],
     ]:
         """Write what events changed; the replica has applied exactly up to them.

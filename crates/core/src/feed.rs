@@ -5,6 +5,7 @@
 //! numbers the messages of every channel, watched or not, and `board` writes those that somebody
 //! watches into its `channel`s, candles and statistics with the help of `tape`. A view of the events like the history: no part of the state hash.
 
+pub mod auction;
 pub mod board;
 pub mod changes;
 pub mod channel;

@@ -20,6 +20,20 @@ pub struct Change {
     pub price: i64,
     pub quantity: i64,
     pub time_ns: i64,
+    pub options: u8,
+    pub stop_price: i64,
+}
+
+/// What few orders have, kept beside them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Special {
+    /// Largest slice of an iceberg, distance of a trailing stop.
+    pub display_quantity: i64,
+    /// As it was told last: a trailing stop moves without an event.
+    pub stop_price: i64,
+    /// As the placing command's answer showed them.
+    pub first_stop_price: i64,
+    pub first_options: u8,
 }
 
 /// An order as its owner sees it.
@@ -48,7 +62,9 @@ pub struct OrderView {
     pub first_price: i64,
     pub first_quantity: i64,
     pub text: Option<Box<str>>,
-    /// After each replace and each reduction.
+    /// Of icebergs and stop orders.
+    pub special: Option<Box<Special>>,
+    /// After each replace, each reduction and when it was triggered.
     pub changes: Vec<Change>,
     /// Sequence of the command that cancelled or expired it; 0 = none did.
     pub closed_sequence: u64,
@@ -89,14 +105,50 @@ pub struct Fill {
 impl OrderView {
     /// What the last command up to this sequence made of the order, beside fills.
     fn change_before(&self, sequence: u64) -> Change {
+        let special = self.special.as_deref();
         let placed = Change {
-            sequence: self.id,
+            sequence: self.placed_sequence(),
             price: self.first_price,
             quantity: self.first_quantity,
             time_ns: self.created_at,
+            options: special.map_or(self.options, |special| special.first_options),
+            stop_price: special.map_or(0, |special| special.first_stop_price),
         };
         let changed = self.changes.iter().rev().find(|change| change.sequence <= sequence);
         changed.copied().unwrap_or(placed)
+    }
+
+    /// Sequence of the command that placed it.
+    const fn placed_sequence(&self) -> u64 {
+        // The bid of a quote has the id that was reserved for it right before.
+        let is_bid_of_quote = self.options & option::QUOTE != 0 && self.side == Side::Buy as u8;
+        self.id + is_bid_of_quote as u64
+    }
+
+    /// Does it wait for its stop price?
+    pub const fn waits(&self) -> bool {
+        self.options & option::STOP != 0
+    }
+
+    pub fn stop_price(&self) -> i64 {
+        self.special.as_ref().map_or(0, |special| special.stop_price)
+    }
+
+    pub fn display_quantity(&self) -> i64 {
+        self.special.as_ref().map_or(0, |special| special.display_quantity)
+    }
+
+    /// Take over what a command made of it, and remember it for answers.
+    fn change(&mut self, change: Change) {
+        self.quantity = change.quantity;
+        (self.options, self.updated_at) = (change.options, change.time_ns);
+        if let Some(special) = &mut self.special {
+            special.stop_price = change.stop_price;
+        }
+        match self.changes.last_mut() {
+            Some(last) if last.sequence == change.sequence => *last = change,
+            _ => self.changes.push(change),
+        }
     }
 }
 
@@ -167,6 +219,9 @@ impl History {
                     self.cancelled(&OrderCancelled::from_bytes(record))
                 }
                 Some(EventKind::OrderReduced) => self.reduced(&OrderReduced::from_bytes(record)),
+                Some(EventKind::OrderTriggered) => {
+                    self.triggered(&OrderTriggered::from_bytes(record))
+                }
                 _ => {}
             }
         }
@@ -175,6 +230,15 @@ impl History {
     fn accepted(&mut self, e: &OrderAccepted, text: Option<&str>) {
         let last = entry(&mut self.last_of_account, e.account);
         let previous_of_account = std::mem::replace(&mut last.0, e.order_id);
+        let is_special = e.display_quantity | e.stop_price != 0;
+        let special = is_special.then(|| {
+            Box::new(Special {
+                display_quantity: e.display_quantity,
+                stop_price: e.stop_price,
+                first_stop_price: e.stop_price,
+                first_options: e.options,
+            })
+        });
         self.remember(OrderView {
             id: e.order_id,
             account: e.account,
@@ -194,24 +258,39 @@ impl History {
             first_price: e.price,
             first_quantity: e.quantity,
             text: text.map(Into::into),
+            special,
             previous_of_account,
             ..OrderView::default()
         });
     }
 
     fn replaced(&mut self, e: &OrderReplaced) {
-        if let Some(order) = self.order_mut(e.order_id) {
-            order.price = e.price;
-            order.leaves = e.quantity - order.filled;
-            order.quantity = e.quantity;
-            order.updated_at = e.time_ns;
-            order.changes.push(Change {
-                sequence: e.sequence,
-                price: e.price,
-                quantity: e.quantity,
-                time_ns: e.time_ns,
-            });
-        }
+        let Some(order) = self.order_mut(e.order_id) else { return };
+        order.price = e.price;
+        order.leaves = e.quantity - order.filled;
+        let waits = e.options & option::STOP != 0;
+        order.change(Change {
+            sequence: e.sequence,
+            price: e.price,
+            quantity: e.quantity,
+            time_ns: e.time_ns,
+            options: e.options & !option::KEPT_PRIORITY,
+            stop_price: if waits { e.stop_price } else { order.stop_price() },
+        });
+    }
+
+    /// It waits no more: a taker from here on.
+    fn triggered(&mut self, e: &OrderTriggered) {
+        let Some(order) = self.order_mut(e.order_id) else { return };
+        order.leaves = e.quantity - order.filled;
+        order.change(Change {
+            sequence: e.sequence,
+            price: e.price,
+            quantity: e.quantity,
+            time_ns: e.time_ns,
+            options: e.options,
+            stop_price: e.stop_price,
+        });
     }
 
     fn traded(&mut self, e: &Trade) {
@@ -274,20 +353,16 @@ impl History {
     }
 
     fn reduced(&mut self, e: &OrderReduced) {
-        if let Some(order) = self.order_mut(e.order_id) {
-            order.quantity = e.quantity;
-            order.leaves = e.leaves;
-            order.updated_at = e.time_ns;
-            match order.changes.last_mut() {
-                Some(last) if last.sequence == e.sequence => last.quantity = e.quantity,
-                _ => order.changes.push(Change {
-                    sequence: e.sequence,
-                    price: e.price,
-                    quantity: e.quantity,
-                    time_ns: e.time_ns,
-                }),
-            }
-        }
+        let Some(order) = self.order_mut(e.order_id) else { return };
+        order.leaves = e.leaves;
+        order.change(Change {
+            sequence: e.sequence,
+            price: e.price,
+            quantity: e.quantity,
+            time_ns: e.time_ns,
+            options: order.options,
+            stop_price: order.stop_price(),
+        });
     }
 
     fn remember(&mut self, order: OrderView) {
@@ -339,7 +414,7 @@ impl History {
     /// The order right after this sequence; `None` when fills of it are forgotten.
     pub fn order_at(&self, id: u64, sequence: u64) -> Option<OrderView> {
         let mut order = self.order(id)?.clone();
-        if sequence < id {
+        if sequence < order.placed_sequence() {
             return None;
         }
         if order.closed_sequence != 0 && sequence >= order.closed_sequence {
@@ -353,6 +428,10 @@ impl History {
         (order.filled, order.filled_value) = (0, 0);
         (order.price, order.quantity) = (change.price, change.quantity);
         (order.updated_at, order.close_reason) = (change.time_ns, 0);
+        order.options = change.options;
+        if let Some(special) = &mut order.special {
+            special.stop_price = change.stop_price;
+        }
         for fill in self.fills(id).filter(|fill| fill.trade.sequence <= sequence) {
             order.filled += fill.trade.quantity;
             order.filled_value += i128::from(fill.trade.price) * i128::from(fill.trade.quantity);

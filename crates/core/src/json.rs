@@ -18,7 +18,7 @@ const TIMES_IN_FORCE: [&str; 6] = ["none", "gtc", "day", "gtd", "ioc", "fok"];
 const PREVENTIONS: [&str; 5] = ["none", "cancel_taker", "cancel_maker", "cancel_both", "decrement"];
 const STATUSES: [&str; 7] =
     ["none", "new", "partially_filled", "filled", "cancelled", "expired", "rejected"];
-pub(crate) const CLOSE_REASONS: [&str; 12] = [
+pub(crate) const CLOSE_REASONS: [&str; 17] = [
     "none",
     "requested",
     "ioc_remainder",
@@ -31,6 +31,11 @@ pub(crate) const CLOSE_REASONS: [&str; 12] = [
     "time",
     "closing",
     "no_liquidity",
+    "halted",
+    "dead_man",
+    "disconnect",
+    "quote",
+    "exposure",
 ];
 
 /// The command that caused an event.
@@ -210,7 +215,13 @@ impl Renderer<'_> {
     /// The order as it stands now, with its place in the queue while it rests.
     pub fn order(&self, order_id: u64) -> Option<Vec<u8>> {
         let known = self.history.order(order_id).cloned();
-        let order = known.or_else(|| self.engine.live_order(order_id))?;
+        let mut order = known.or_else(|| self.engine.live_order(order_id))?;
+        if order.waits()
+            && let Some(special) = &mut order.special
+            && let Some(stop_price) = self.engine.current_stop(order_id)
+        {
+            special.stop_price = stop_price;
+        }
         Some(self.write(&order, u64::MAX, is_open(order.status)))
     }
 
@@ -306,6 +317,7 @@ impl Renderer<'_> {
         if with_queue {
             self.write_queue(&mut json, instrument, o.id);
         }
+        write_special(&mut json, instrument, o);
         write_unusual(&mut json, o);
         json.raw(",\"fills\":[");
         if o.filled > 0 {
@@ -351,6 +363,24 @@ impl Renderer<'_> {
     }
 }
 
+/// What icebergs and stop orders have.
+fn write_special(json: &mut Json, instrument: &Instrument, o: &OrderView) {
+    let Some(special) = o.special.as_deref() else { return };
+    if special.stop_price == 0 {
+        json.raw(",\"display_quantity\":\"");
+        instrument.write_quantity(json, i128::from(special.display_quantity));
+        json.raw("\"");
+        return;
+    }
+    json.raw(",\"stop_price\":\"");
+    instrument.write_price(json, special.stop_price);
+    if special.display_quantity != 0 {
+        json.raw("\",\"trail_amount\":\"");
+        instrument.write_price(json, special.display_quantity);
+    }
+    json.raw(if o.waits() { "\",\"triggered\":false" } else { "\",\"triggered\":true" });
+}
+
 /// Fields that only some orders have.
 fn write_unusual(json: &mut Json, o: &OrderView) {
     if o.self_trade_prevention != SelfTradePrevention::CancelTaker as u8 {
@@ -366,6 +396,9 @@ fn write_unusual(json: &mut Json, o: &OrderView) {
     }
     if o.options & option::REDUCE_ONLY != 0 {
         json.raw(",\"reduce_only\":true");
+    }
+    if o.options & option::QUOTE != 0 {
+        json.raw(",\"quote\":true");
     }
     if o.expires_at != 0 {
         json.raw(",\"expires_at\":\"");

@@ -2,7 +2,7 @@
 
 use crate::account::{Balance, Position};
 use crate::engine::{Engine, side_index};
-use crate::history::OrderView;
+use crate::history::{OrderView, Special};
 use crate::matching::status_of;
 use crate::orders::NONE;
 use crate::wire::OrderStatus;
@@ -20,7 +20,7 @@ impl Engine {
             .collect()
     }
 
-    /// (order id, price, leaves, account) in priority order.
+    /// (order id, price, lots that it shows, account) in priority order.
     pub fn queue(&self, instrument: u32, side: u8, limit: usize) -> Vec<(u64, i64, i64, u32)> {
         let Some(instrument) = self.instruments.get((instrument as usize).wrapping_sub(1)) else {
             return Vec::new();
@@ -33,17 +33,21 @@ impl Engine {
                     return found;
                 }
                 let order = &self.orders[slot];
-                found.push((order.id, order.price, order.leaves, order.account));
+                found.push((order.id, order.price, self.orders.visible(slot), order.account));
                 slot = order.next;
             }
         }
         found
     }
 
-    /// Quantity and orders before a resting order at its price.
+    /// Quantity that is shown and orders before a resting order at its price; `None` for one that
+    /// waits.
     pub fn queue_ahead(&self, order_id: u64) -> Option<(i128, u64)> {
         let slot = self.orders.find(order_id)?;
         let order = &self.orders[slot];
+        if order.waits() {
+            return None;
+        }
         let side = &self.instruments[order.instrument as usize - 1].sides[side_index(order.side)];
         Some(side.ahead(&self.orders, slot))
     }
@@ -53,6 +57,14 @@ impl Engine {
         let slot = self.orders.find(order_id)?;
         let order = &self.orders[slot];
         let extra = self.orders.extra(order);
+        let special = (extra.display | extra.stop_price != 0).then(|| {
+            Box::new(Special {
+                display_quantity: extra.display,
+                stop_price: extra.stop_price,
+                first_stop_price: extra.stop_price,
+                first_options: order.options,
+            })
+        });
         Some(OrderView {
             id: order.id,
             account: order.account,
@@ -73,8 +85,15 @@ impl Engine {
             updated_at: order.created_at,
             first_quantity: order.quantity,
             text: extra.text.clone(),
+            special,
             ..OrderView::default()
         })
+    }
+
+    /// Where the stop of a waiting order is now; `None` for an order that does not wait.
+    pub fn current_stop(&self, order_id: u64) -> Option<i64> {
+        let order = &self.orders[self.orders.find(order_id)?];
+        order.waits().then(|| self.orders.extra(order).stop_price)
     }
 
     /// Ids of live orders, newest first.

@@ -18,8 +18,8 @@ const NS: i64 = 1_000_000_000;
 
 /// place, account, kind, order id, sequence, event
 type ReportRow<'py> = (u64, u32, u8, u64, u64, Bound<'py, PyBytes>);
-/// place, account, instrument, net, cost, realised, version
-type FillRow = (u64, u32, u32, i64, i128, i128, u64);
+/// place, account, instrument, net, cost, realised, version; trade id, lots, price, time
+type FillRow = (u64, u32, u32, i64, i128, i128, u64, u64, i64, i64, i64);
 
 #[pyclass(module = "tradepit._native")]
 #[derive(Default)]
@@ -40,6 +40,7 @@ fn kind_of(name: &str, interval_s: u32) -> PyResult<Kind> {
         "positions" => Kind::Positions,
         "candles" if interval_s > 0 => Kind::Candles { length_ns: i64::from(interval_s) * NS },
         "statistics" => Kind::Statistics,
+        "auction" => Kind::Auction,
         _ => return Err(PyValueError::new_err("no such kind of channel")),
     })
 }
@@ -50,9 +51,10 @@ fn report_row<'py>(py: Python<'py>, report: &Report) -> ReportRow<'py> {
     (report.place, report.account, header.kind, report.order_id, header.sequence, event)
 }
 
-fn fill_row(Fill { place, account, position }: &Fill) -> FillRow {
-    let Position { instrument, net, cost, realised, version, .. } = *position;
-    (*place, *account, instrument, net, cost, realised, version)
+fn fill_row(fill: &Fill) -> FillRow {
+    let Fill { place, account, position, trade_id, lots, price, time_ns } = *fill;
+    let Position { instrument, net, cost, realised, version, .. } = position;
+    (place, account, instrument, net, cost, realised, version, trade_id, lots, price, time_ns)
 }
 
 /// What the history remembers of the trades that a channel is made of.

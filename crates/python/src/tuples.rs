@@ -45,6 +45,8 @@ pub fn order_tuple<'py>(py: Python<'py>, o: &OrderView) -> PyResult<Bound<'py, P
         o.updated_at,
         o.text.as_deref(),
         o.first_quantity,
+        o.display_quantity(),
+        o.stop_price(),
     )
         .into_pyobject(py)?;
     head.as_sequence().concat(tail.as_sequence())?.to_tuple()

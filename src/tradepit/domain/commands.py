@@ -115,11 +115,14 @@ def replace_order(
     definition_version: int,
     price: int | None,
     quantity: int | None,
+    stop_price: int | None = None,
     key: Key = NO_KEY,
     valid_until: int = 0,
 ) -> bytes:
-    """REPLACE_ORDER: a new price, a new total quantity, or both; None keeps what is."""
+    """REPLACE_ORDER: a new price, total quantity or stop price; None keeps what is."""
     options = 0
+    if stop_price is not None:
+        options |= int(Option.STOP)
     if price is not None:
         options |= int(Option.PRICE)
     if quantity is not None:
@@ -142,6 +145,8 @@ def replace_order(
         price or 0,
         quantity or 0,
         definition_version,
+        0,
+        stop_price or 0,
     )
 
 

@@ -76,6 +76,7 @@ class PositionRow(NamedTuple):
 OrderTuple = tuple[
     int, int, int, int, int, int, int, int, int, int,
     int, int, int, int, int, int, int, int, str | None, int,
+    int, int,
 ]  # fmt: skip
 """An order as the native door gives it, before it is named `OrderRow`."""
 
@@ -106,6 +107,10 @@ class OrderRow(NamedTuple):
     updated_at_ns: int
     client_order_id: str | None
     first_quantity: int
+    display_quantity: int
+    """Of an iceberg; the distance of a trailing stop, in ticks; else 0."""
+    stop_price: int
+    """As an event told it last; 0 = no stop order."""
 
 
 class FillRow(NamedTuple):

@@ -46,7 +46,8 @@ class Report(NamedTuple):
 
 
 class Fill(NamedTuple):
-    """A position of a watched account right after one fill; units as in `PositionRow`."""
+    """A position of a watched account right after one fill, and the fill; units as in
+    `PositionRow`."""
 
     place: int
     account: int
@@ -55,6 +56,11 @@ class Fill(NamedTuple):
     cost: int
     realised: int
     version: int
+    trade_id: int
+    lots: int
+    """Bought; negative = sold."""
+    price: int
+    time_ns: int
 
 
 def place_after(sequence: int) -> int:

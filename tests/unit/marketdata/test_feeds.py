@@ -198,7 +198,7 @@ def test_reports_and_fills_are_those_of_watched_accounts() -> None:
         row = market.replica.order(report.order_id) if report.order_id else None
         assert row is None or row[1] == report.account
     (position,) = market.replica.positions(2)
-    assert fills[-1][2:] == position[:5]
+    assert fills[-1][2:7] == position[:5]
     assert [fill.version for fill in fills] == list(
         range(fills[0].version, fills[0].version + len(fills))
     )

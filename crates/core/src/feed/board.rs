@@ -5,6 +5,7 @@ mod writer;
 use self::writer::Writer;
 use crate::account::Position;
 use crate::engine::{Engine, Instrument, side_index};
+use crate::feed::auction::{AuctionEvent, AuctionState};
 use crate::feed::changes::{COMMAND_SPAN, Observer, OrderChange, Touch, walk};
 use crate::feed::channel::Channel;
 use crate::feed::counts::{Counts, InstrumentCounts};
@@ -43,6 +44,8 @@ pub enum Kind {
     },
     /// The last 24 hours, sent when asked for; numbered by trades.
     Statistics,
+    /// Phase, indicative values and rounds of uncrossing.
+    Auction,
 }
 
 /// A channel to be opened.
@@ -69,12 +72,17 @@ pub struct Report {
     pub event: [u8; RECORD_BYTES],
 }
 
-/// A position of a watched account after one fill.
+/// A position of a watched account after one fill, and the fill.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill {
     pub place: u64,
     pub account: u32,
     pub position: Position,
+    pub trade_id: u64,
+    /// Bought; negative = sold.
+    pub lots: i64,
+    pub price: i64,
+    pub time_ns: i64,
 }
 
 /// What a frame brought that is written elsewhere.
@@ -152,6 +160,7 @@ struct Watch {
     orders: Vec<u32>,
     /// Candles and statistics.
     tapes: Vec<u32>,
+    auctions: Vec<u32>,
 }
 
 impl Watch {
@@ -163,6 +172,7 @@ impl Watch {
             Kind::Book => &mut self.books,
             Kind::ConflatedBook => &mut self.conflated,
             Kind::Orders => &mut self.orders,
+            Kind::Auction => &mut self.auctions,
             _ => &mut self.tapes,
         }
     }
@@ -170,7 +180,9 @@ impl Watch {
     fn is_idle(&self) -> bool {
         let lists =
             [&self.trades, &self.prints, &self.bbo, &self.books, &self.conflated, &self.orders];
-        lists.iter().all(|list| list.is_empty()) && self.tapes.is_empty()
+        lists.iter().all(|list| list.is_empty())
+            && self.tapes.is_empty()
+            && self.auctions.is_empty()
     }
 
     fn level(&self, side: u8, price: i64) -> (i128, u32) {
@@ -205,7 +217,10 @@ impl Board {
         let first = untold.first_chunk::<RECORD_BYTES>();
         let first = first.map(|event| EventHeader::from_bytes(event).sequence);
         let sequence = first.unwrap_or(engine.sequence + 1);
-        let now = counts.instrument(instrument).minus(later.instrument(instrument));
+        let mut now = counts.instrument(instrument).minus(later.instrument(instrument));
+        if !untold.is_empty() {
+            now.auction = AuctionState::of_new(untold, instrument);
+        }
         let watched = instrument != 0;
         let counted = if watched { self.watch(engine, opening, number as u32, now) } else { now };
         let last = match kind {
@@ -214,6 +229,7 @@ impl Board {
             Kind::Orders => counted.orders,
             Kind::Candles { .. } => 2 * counted.trades,
             Kind::Statistics => counted.trades,
+            Kind::Auction => counted.auctions,
             Kind::Execution => counts.reports(account) - later.reports(account),
             Kind::Positions => self.positions_of(engine, account, !untold.is_empty()),
         };
@@ -465,6 +481,10 @@ impl Board {
             (Kind::Statistics, Some(of)) => {
                 let statistics = statistics.as_ref().expect("it is one of statistics");
                 statistics.write(&mut json, engine, of);
+            }
+            (Kind::Auction, Some(of)) => {
+                let watch = self.watches[instrument as usize].as_ref().expect("it is watched");
+                watch.counts.auction.write_json(&mut json, of);
             }
             (Kind::Bbo | Kind::ConflatedBbo, Some(of)) => {
                 texts::top(&mut json, of, top_of(engine, instrument))

@@ -4,6 +4,7 @@
 //! channel goes on with the same numbers on another node and after a restart.
 
 use crate::event::Output;
+use crate::feed::auction::{AuctionEvent, AuctionState};
 use crate::feed::changes::{Observer, OrderChange, Touch, walk};
 use crate::snapshot::{Read, Sink, Source};
 use crate::wire::*;
@@ -16,6 +17,9 @@ pub struct InstrumentCounts {
     pub levels: u64,
     /// Trades before it was defined as it is now: their ticks and lots may have been others.
     pub trades_before: u64,
+    pub auctions: u64,
+    /// What the channel of auctions said last.
+    pub auction: AuctionState,
 }
 
 impl InstrumentCounts {
@@ -26,6 +30,8 @@ impl InstrumentCounts {
             orders: self.orders - later.orders,
             levels: self.levels - later.levels,
             trades_before: self.trades_before,
+            auctions: self.auctions - later.auctions,
+            auction: self.auction,
         }
     }
 }
@@ -81,6 +87,8 @@ impl Counts {
             sink.u64(counts.orders);
             sink.u64(counts.levels);
             sink.u64(counts.trades_before);
+            sink.u64(counts.auctions);
+            counts.auction.write(sink);
         }
         sink.u64(self.reports.len() as u64);
         for &count in &self.reports {
@@ -90,12 +98,14 @@ impl Counts {
 
     pub fn read(source: &mut Source<'_>) -> Read<Self> {
         let mut counts = Self::default();
-        for _ in 0..source.count(32)? {
+        for _ in 0..source.count(66)? {
             counts.instruments.push(InstrumentCounts {
                 trades: source.u64()?,
                 orders: source.u64()?,
                 levels: source.u64()?,
                 trades_before: source.u64()?,
+                auctions: source.u64()?,
+                auction: AuctionState::read(source)?,
             });
         }
         for _ in 0..source.count(8)? {
@@ -121,9 +131,16 @@ impl Observer for Counts {
         entry(&mut self.instruments, trade.instrument).trades += 1;
     }
 
-    fn defined(&mut self, instrument: u32) {
+    fn defined(&mut self, instrument: u32, phase: u8) {
         let counts = entry(&mut self.instruments, instrument);
         counts.trades_before = counts.trades;
+        counts.auction.phase = phase;
+    }
+
+    fn auction(&mut self, _place: u64, instrument: u32, event: AuctionEvent) {
+        let counts = entry(&mut self.instruments, instrument);
+        counts.auctions += 1;
+        counts.auction.take(event);
     }
 
     fn opened(&mut self, account: u32) {

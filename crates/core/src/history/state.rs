@@ -1,6 +1,6 @@
 //! The history as bytes of a snapshot.
 
-use super::{Change, History, OrderView, TradeView};
+use super::{Change, History, OrderView, Special, TradeView};
 use crate::snapshot::{Read, Sink, Source};
 
 impl History {
@@ -82,13 +82,33 @@ fn write_order(sink: &mut impl Sink, o: &OrderView) {
     sink.i128(o.filled_value);
     sink.u8(u8::from(o.text.is_some()));
     sink.text(o.text.as_deref().unwrap_or(""));
+    sink.u8(u8::from(o.special.is_some()));
+    if let Some(special) = &o.special {
+        for v in [special.display_quantity, special.stop_price, special.first_stop_price] {
+            sink.i64(v);
+        }
+        sink.u8(special.first_options);
+    }
     sink.u32(o.changes.len() as u32);
     for change in &o.changes {
         sink.u64(change.sequence);
-        for v in [change.price, change.quantity, change.time_ns] {
+        for v in [change.price, change.quantity, change.time_ns, change.stop_price] {
             sink.i64(v);
         }
+        sink.u8(change.options);
     }
+}
+
+fn read_special(source: &mut Source<'_>) -> Read<Option<Box<Special>>> {
+    if source.u8()? == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(Special {
+        display_quantity: source.i64()?,
+        stop_price: source.i64()?,
+        first_stop_price: source.i64()?,
+        first_options: source.u8()?,
+    })))
 }
 
 fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
@@ -121,12 +141,15 @@ fn read_order(source: &mut Source<'_>) -> Read<OrderView> {
     let has_text = source.u8()? != 0;
     let text = source.text()?;
     order.text = has_text.then(|| text.into());
+    order.special = read_special(source)?;
     for _ in 0..source.u32()? {
         order.changes.push(Change {
             sequence: source.u64()?,
             price: source.i64()?,
             quantity: source.i64()?,
             time_ns: source.i64()?,
+            stop_price: source.i64()?,
+            options: source.u8()?,
         });
     }
     Ok(order)

@@ -44,7 +44,9 @@ impl Writer<'_> {
             .entry(instrument)
             .or_insert_with(|| Position { instrument, ..Position::default() });
         position.fill(lots, trade.price);
-        self.found.fills.push(Fill { place, account, position: *position });
+        let (trade_id, price, time_ns) = (trade.trade_id, trade.price, self.time_ns);
+        let position = *position;
+        self.found.fills.push(Fill { place, account, position, trade_id, lots, price, time_ns });
     }
 }
 
@@ -132,9 +134,26 @@ impl Observer for Writer<'_> {
         self.count(place, seq, trade);
     }
 
-    fn defined(&mut self, instrument: u32) {
+    fn auction(&mut self, place: u64, instrument: u32, event: AuctionEvent) {
+        let engine = self.engine;
+        let Some(watch) = self.watch(instrument) else { return };
+        watch.counts.auctions += 1;
+        watch.counts.auction.take(event);
+        let (seq, state, numbers) =
+            (watch.counts.auctions, watch.counts.auction, watch.auctions.clone());
+        for number in numbers {
+            let channel = &mut self.board.entry_mut(number).channel;
+            let text = message(&channel.head, seq, None, |json| {
+                state.write_json(json, &engine.instruments[instrument as usize - 1]);
+            });
+            channel.push(seq, place, text);
+        }
+    }
+
+    fn defined(&mut self, instrument: u32, phase: u8) {
         let Some(watch) = self.watch(instrument) else { return };
         watch.counts.trades_before = watch.counts.trades;
+        watch.counts.auction.phase = phase;
         let nothing = Remembered { ticks: Vec::new(), since_ns: i64::MIN };
         for number in watch.tapes.clone() {
             let entry = self.board.entry_mut(number);
