@@ -1,9 +1,13 @@
 """Engine events to order-by-order records.
 
-An order that rests is an A, at the end of its command, with what is left of it then. A trade is T,
-F and a C of what was filled. What leaves is a C; what shrinks in its place is a partial C; what
-loses its place is an M, or, where an M would keep the place, a C and an A. The book made of the
-records is the engine's at the end of every command, and never crossed within one.
+An order that rests is an A, when its part of the command is over (the next order comes in, or the
+command ends), with what is left of it then. A trade is T, F and a C of what was filled; an
+auction's is T, and F and C of both orders, whose own prices stand in the C. What leaves is a C;
+what shrinks in its place is a partial C; what loses its place is an M, or, where an M would keep
+the place, a C and an A. Of an iceberg all this is the slice that it shows; the next slice is an A.
+Orders that wait for their stop price are in no record. The book made of the records is what the
+engine shows at the end of every command, and not crossed within one while orders match as they
+come.
 """
 
 from __future__ import annotations
@@ -19,12 +23,15 @@ from tradepit.domain.wire import (
     INSTRUMENT_DEFINED_DTYPE,
     ORDER_ACCEPTED_DTYPE,
     ORDER_CANCELLED_DTYPE,
+    ORDER_FILLED_DTYPE,
     ORDER_REDUCED_DTYPE,
     ORDER_REPLACED_DTYPE,
+    ORDER_TRIGGERED_DTYPE,
     TRADE_DTYPE,
     EventKind,
     Option,
     Side,
+    TradeKind,
 )
 from tradepit.engine.rows import InstrumentRow
 from tradepit.marketdata.records import (
@@ -52,7 +59,7 @@ Ints = NDArray[Any]
 _SIDES: Final = np.array([SIDE_NONE, SIDE_BID, SIDE_ASK], np.uint8)
 _OTHER: Final = np.array([Side.NONE, Side.SELL, Side.BUY], np.uint8)
 _PARTS: Final = 4
-"""Places of an event's records: three, and one for what stands at the end of its command."""
+"""Places of an event's records: three, and one for what rests when its order's part is over."""
 
 
 class NotRepresentable(Exception):
@@ -183,64 +190,158 @@ class EventRecords:
             )
 
 
+class _Events:
+    """The events of a batch by kind."""
+
+    def __init__(self, events: bytes, table: Ints) -> None:
+        self._events = events
+        self.kinds = table["kind"]
+        self.sequences = table["sequence"]
+        self.count = len(table)
+
+    def of(self, kind: EventKind, dtype: np.dtype[Any]) -> tuple[Ints, Ints]:
+        """The places of the events of a kind, and the events."""
+        at = np.flatnonzero(self.kinds == kind)
+        return at, np.frombuffer(self._events, dtype)[at]
+
+
 def _pieces(events: bytes, table: Ints) -> list[_Piece]:
-    kinds, sequences = table["kind"], table["sequence"]
-
-    def of(kind: EventKind, dtype: np.dtype[Any]) -> tuple[Ints, Ints]:
-        at = np.flatnonzero(kinds == kind)
-        return at, np.frombuffer(events, dtype)[at]
-
-    def end(at: Ints) -> Ints:
-        """The place behind everything that the commands of these events caused."""
-        return np.searchsorted(sequences, sequences[at], side="right") * _PARTS - 1
-
-    accepted_at, accepted = of(EventKind.ORDER_ACCEPTED, ORDER_ACCEPTED_DTYPE)
-    replaced_at, replaced = of(EventKind.ORDER_REPLACED, ORDER_REPLACED_DTYPE)
-    kept = (replaced["options"] & Option.KEPT_PRIORITY) != 0
-    lost_at, lost = replaced_at[~kept], replaced[~kept]
-    takers = _Takers(accepted, lost)
-    pieces = _trades(*of(EventKind.TRADE, TRADE_DTYPE))
-    rests = accepted["leaves"] > 0
-    pieces.append(_orders(end(accepted_at[rests]), ACTION_ADD, accepted_at, accepted, rests))
-    pieces += _lost(lost_at, lost, end(lost_at))
-    kept_at, kept_rows = replaced_at[kept], replaced[kept]
-    shrunk = kept_rows["previous_leaves"] - kept_rows["leaves"]
-    pieces.append(_cancels(kept_at, kept_rows, shrunk, shrunk > 0))
-    for at, rows, field in (
-        (*of(EventKind.ORDER_CANCELLED, ORDER_CANCELLED_DTYPE), "cancelled_quantity"),
-        (*of(EventKind.ORDER_REDUCED, ORDER_REDUCED_DTYPE), "reduced_by"),
-    ):
-        pieces.append(_cancels(at, rows, rows[field], ~takers.among(rows)))
-    defined_at, defined = of(EventKind.INSTRUMENT_DEFINED, INSTRUMENT_DEFINED_DTYPE)
+    batch = _Events(events, table)
+    accepted_at, accepted = batch.of(EventKind.ORDER_ACCEPTED, ORDER_ACCEPTED_DTYPE)
+    triggered_at, triggered = batch.of(EventKind.ORDER_TRIGGERED, ORDER_TRIGGERED_DTYPE)
+    replaced = _Replaced(batch)
+    takes = ~_waits(accepted)
+    accepted_at, accepted = accepted_at[takes], accepted[takes]
+    takers = _Takers(
+        batch,
+        (accepted_at, accepted["order_id"]),
+        (triggered_at, triggered["order_id"]),
+        (replaced.lost.at, replaced.lost.rows["order_id"]),
+    )
+    pieces = _trades(batch)
+    for at, rows in ((accepted_at, accepted), (triggered_at, triggered)):
+        rests = rows["leaves"] > 0
+        shown = _shown(rows)[rests]
+        pieces.append(_orders(takers.end(at[rests]), ACTION_ADD, at[rests], rows[rests], shown))
+    pieces += _lost(replaced.lost, takers.end(replaced.lost.at))
+    kept = replaced.kept
+    shrunk = kept.before - kept.after
+    pieces.append(_cancels(kept.at, kept.rows, shrunk, shrunk > 0))
+    cancelled_at, cancelled = batch.of(EventKind.ORDER_CANCELLED, ORDER_CANCELLED_DTYPE)
+    slices = cancelled["visible"]
+    sizes = np.where(slices != 0, slices, cancelled["cancelled_quantity"])
+    rested = ~_waits(cancelled) & ~takers.among(cancelled_at, cancelled)
+    pieces.append(_cancels(cancelled_at, cancelled, sizes, rested))
+    reduced_at, reduced = batch.of(EventKind.ORDER_REDUCED, ORDER_REDUCED_DTYPE)
+    slices = reduced["visible_before"]
+    sizes = np.where(slices != 0, slices - reduced["visible"], reduced["reduced_by"])
+    rested = (sizes > 0) & ~takers.among(reduced_at, reduced)
+    pieces.append(_cancels(reduced_at, reduced, sizes, rested))
+    defined_at, defined = batch.of(EventKind.INSTRUMENT_DEFINED, INSTRUMENT_DEFINED_DTYPE)
     nobody = np.zeros(len(defined), np.uint8)
     pieces.append(_Piece(defined_at * _PARTS, ACTION_CLEAR, defined_at, nobody))
     return pieces
 
 
-def _trades(at: Ints, trades: Ints) -> list[_Piece]:
-    makers = _OTHER[trades["side"]]
-    price, size = trades["price"], trades["quantity"]
-    return [
-        _Piece(at * _PARTS + part, action, at, side, trades[order], price, size)
-        for part, (action, side, order) in enumerate(
-            (
-                (ACTION_TRADE, trades["side"], "taker_order_id"),
-                (ACTION_FILL, makers, "maker_order_id"),
-                (ACTION_CANCEL, makers, "maker_order_id"),
-            )
+def _waits(rows: Ints) -> Ints:
+    """Which orders wait for their stop price, on no book."""
+    return np.asarray((rows["options"] & Option.STOP) != 0)
+
+
+def _shown(rows: Ints) -> Ints:
+    """Lots that orders show when they come to rest."""
+    if "display_quantity" not in (rows.dtype.names or ()):
+        return np.asarray(rows["leaves"])
+    display = rows["display_quantity"]
+    return np.where(display > 0, np.minimum(display, rows["leaves"]), rows["leaves"])
+
+
+def _trades(batch: _Events) -> list[_Piece]:
+    at, trades = batch.of(EventKind.TRADE, TRADE_DTYPE)
+    told = [
+        _Piece(
+            at * _PARTS,
+            ACTION_TRADE,
+            at,
+            trades["side"],
+            trades["taker_order_id"],
+            trades["price"],
+            trades["quantity"],
         )
+    ]
+    # An iceberg, and both orders of an auction's trade, have events of their own.
+    whole = trades["status"] == TradeKind.RESTING
+    told += _fills(
+        at[whole],
+        1,
+        _OTHER[trades["side"][whole]],
+        trades["maker_order_id"][whole],
+        trades[whole],
+        trades["price"][whole],
+    )
+    filled_at, filled = batch.of(EventKind.ORDER_FILLED, ORDER_FILLED_DTYPE)
+    traded = filled["trade_id"] != 0
+    filled_at, filled = filled_at[traded], filled[traded]
+    by = trades[np.searchsorted(at, filled_at) - 1] if len(filled) else trades[:0]
+    told += _fills(filled_at, 0, filled["side"], filled["order_id"], by, filled["price"])
+    again = (filled["options"] & Option.KEPT_PRIORITY) == 0
+    slices = filled[again]
+    place = filled_at[again] * _PARTS + 2
+    told.append(_orders(place, ACTION_ADD, filled_at[again], slices, slices["visible"]))
+    return told
+
+
+def _fills(
+    at: Ints, part: int, side: Ints, order_id: Ints, trades: Ints, price: Ints
+) -> list[_Piece]:
+    """F and C of orders that traded. `price`: their own."""
+    place, size = at * _PARTS + part, trades["quantity"]
+    return [
+        _Piece(place, ACTION_FILL, at, side, order_id, trades["price"], size),
+        _Piece(place + 1, ACTION_CANCEL, at, side, order_id, price, size),
     ]
 
 
-def _lost(at: Ints, rows: Ints, ends: Ints) -> list[_Piece]:
+class _Changes(NamedTuple):
+    """Replaced orders, with the lots that they showed before and show after."""
+
+    at: Ints
+    rows: Ints
+    before: Ints
+    after: Ints
+
+    def of(self, chosen: Ints) -> _Changes:
+        return _Changes(*(column[chosen] for column in self))
+
+
+class _Replaced:
+    """Orders on the book that were replaced: those that kept their place, and the others."""
+
+    def __init__(self, batch: _Events) -> None:
+        at, rows = batch.of(EventKind.ORDER_REPLACED, ORDER_REPLACED_DTYPE)
+        filled_at, filled = batch.of(EventKind.ORDER_FILLED, ORDER_FILLED_DTYPE)
+        before, after = rows["previous_leaves"].copy(), rows["leaves"].copy()
+        # What an iceberg showed and shows stands in the event after.
+        slices = filled["trade_id"] == 0
+        of_them = np.searchsorted(at, filled_at[slices] - 1)
+        before[of_them] = filled["visible_before"][slices]
+        after[of_them] = filled["visible"][slices]
+        changes = _Changes(at, rows, before, after).of(~_waits(rows))
+        kept = (changes.rows["options"] & Option.KEPT_PRIORITY) != 0
+        self.kept = changes.of(kept)
+        self.lost = changes.of(~kept)
+
+
+def _lost(changes: _Changes, ends: Ints) -> list[_Piece]:
     """Replaced orders that lost their place: gone, moved, or taken off and put on again."""
-    rests = rows["leaves"] > 0
-    stays = (rows["price"] == rows["previous_price"]) & (rows["leaves"] <= rows["previous_leaves"])
+    at, rows, before, after = changes
+    rests = after > 0
+    stays = (rows["price"] == rows["previous_price"]) & (after <= before)
     moved, taken_off = rests & ~stays, ~rests | stays
     again = rests & stays
     return [
-        _orders(ends[moved], ACTION_MODIFY, at, rows, moved),
-        _orders(ends[again], ACTION_ADD, at, rows, again),
+        _orders(ends[moved], ACTION_MODIFY, at[moved], rows[moved], after[moved]),
+        _orders(ends[again], ACTION_ADD, at[again], rows[again], after[again]),
         _Piece(
             at[taken_off] * _PARTS,
             ACTION_CANCEL,
@@ -248,17 +349,14 @@ def _lost(at: Ints, rows: Ints, ends: Ints) -> list[_Piece]:
             rows["side"][taken_off],
             rows["order_id"][taken_off],
             rows["previous_price"][taken_off],
-            rows["previous_leaves"][taken_off],
+            before[taken_off],
         ),
     ]
 
 
-def _orders(place: Ints, action: int, at: Ints, rows: Ints, chosen: Ints) -> _Piece:
-    """Orders as they rest after their command."""
-    rows = rows[chosen]
-    return _Piece(
-        place, action, at[chosen], rows["side"], rows["order_id"], rows["price"], rows["leaves"]
-    )
+def _orders(place: Ints, action: int, at: Ints, rows: Ints, size: Ints) -> _Piece:
+    """Orders as they rest from here on."""
+    return _Piece(place, action, at, rows["side"], rows["order_id"], rows["price"], size)
 
 
 def _cancels(at: Ints, rows: Ints, sizes: Ints, chosen: Ints) -> _Piece:
@@ -275,22 +373,31 @@ def _cancels(at: Ints, rows: Ints, sizes: Ints, chosen: Ints) -> _Piece:
 
 
 class _Takers:
-    """The order that each command brought in; what happens to it there is in its own event."""
+    """The orders that came in, in the order in which they did. A command may bring several: what
+    is left of one rests when the next comes."""
 
-    def __init__(self, accepted: Ints, replaced: Ints) -> None:
-        sequences = np.concatenate([accepted["sequence"], replaced["sequence"]])
-        order = np.argsort(sequences, kind="stable")
-        self._sequences = sequences[order]
-        self._orders = np.concatenate([accepted["order_id"], replaced["order_id"]])[order]
+    def __init__(self, batch: _Events, *sources: tuple[Ints, Ints]) -> None:
+        at = np.concatenate([at for at, _ in sources])
+        order = np.argsort(at, kind="stable")
+        self._at = at[order]
+        self._orders = np.concatenate([orders for _, orders in sources])[order]
+        self._sequences = batch.sequences
 
-    def among(self, rows: Ints) -> Ints:
-        """Which rows are about the order that their command brought in."""
-        if not len(self._sequences):
+    def end(self, at: Ints) -> Ints:
+        """The place behind everything that the orders that came in with these events did."""
+        after = np.searchsorted(self._sequences, self._sequences[at], side="right")
+        following = np.searchsorted(self._at, at, side="right")
+        has_next = following < len(self._at)
+        after[has_next] = np.minimum(after[has_next], self._at[following[has_next]])
+        return after * _PARTS - 1
+
+    def among(self, at: Ints, rows: Ints) -> Ints:
+        """Which rows are about the order that came in last, and does not rest yet."""
+        if not len(self._at):
             return np.zeros(len(rows), bool)
-        at = np.searchsorted(self._sequences, rows["sequence"])
-        at = np.minimum(at, len(self._sequences) - 1)
-        found = (self._sequences[at] == rows["sequence"]) & (self._orders[at] == rows["order_id"])
-        return np.asarray(found)
+        last = np.searchsorted(self._at, at) - 1
+        same = self._sequences[self._at[last]] == self._sequences[at]
+        return np.asarray((last >= 0) & same & (self._orders[last] == rows["order_id"]))
 
 
 def _times(events: bytes, kinds: Ints) -> Ints:
