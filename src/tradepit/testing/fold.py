@@ -36,6 +36,8 @@ class FoldedOrder:
     updated_at_ns: int
     client_order_id: str | None
     first_quantity: int
+    display_quantity: int
+    stop_price: int
 
     def row(self) -> tuple[Any, ...]:
         return tuple(vars(self).values())
@@ -56,6 +58,7 @@ class Fold:
             EventKind.ORDER_REPLACED: self.replaced,
             EventKind.ORDER_CANCELLED: self.cancelled,
             EventKind.ORDER_REDUCED: self.reduced,
+            EventKind.ORDER_TRIGGERED: self.triggered,
         }
         for event in events:
             kind = EventKind(event.kind)
@@ -90,6 +93,8 @@ class Fold:
             updated_at_ns=fields.time_ns,
             client_order_id=None if event.text is None else event.text.decode(),
             first_quantity=fields.quantity,
+            display_quantity=fields.display_quantity,
+            stop_price=fields.stop_price,
         )
 
     def touch(self, order_id: int) -> FoldedOrder:
@@ -103,6 +108,14 @@ class Fold:
         order.quantity = event.fields.quantity
         order.leaves = order.quantity - order.filled
         order.options = event.fields.options & ~int(Option.KEPT_PRIORITY)
+        if order.options & Option.STOP:
+            order.stop_price = event.fields.stop_price
+
+    def triggered(self, event: Event) -> None:
+        order = self.touch(event.fields.order_id)
+        order.quantity = event.fields.quantity
+        order.leaves = order.quantity - order.filled
+        order.options, order.stop_price = event.fields.options, event.fields.stop_price
 
     def cancelled(self, event: Event) -> None:
         order = self.touch(event.fields.order_id)

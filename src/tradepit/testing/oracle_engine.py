@@ -39,4 +39,4 @@ class OracleEngine(Oracle):
 
     def queue(self, instrument: int, side: int, limit: int, /) -> list[tuple[int, int, int, int]]:
         orders = self.market.resting(instrument, Side(side))[:limit]
-        return [(order.order_id, order.price, order.leaves, order.account) for order in orders]
+        return [(order.order_id, order.price, order.shown, order.account) for order in orders]

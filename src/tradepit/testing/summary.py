@@ -91,7 +91,7 @@ def summary_of_oracle(market: Market) -> Summary:
         positions=oracle_positions(market),
         queues={
             (instrument, side): [
-                (order.order_id, order.price, order.leaves, order.account)
+                (order.order_id, order.price, order.shown, order.account)
                 for order in market.resting(instrument, side)
             ]
             for instrument in market.instruments
