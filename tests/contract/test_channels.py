@@ -114,6 +114,8 @@ def test_positions_are_told_with_every_version(trader: Trader, wire: WireSocket)
     assert [message["data"]["version"] for message in told] == [version + 1, version + 2]
     now = trader.http.get(f"/accounts/{trader.bob}/positions").json()["items"]
     (expected,) = [each for each in now if each["instrument"] == trader.symbol]
+    fill = told[1]["data"].pop("last_fill")
+    assert (fill["side"], fill["price"], fill["quantity"]) == ("buy", "96.00", "1.0000")
     assert told[1]["data"] == expected
     # Coins that come otherwise are no fill: everything is told anew.
     deposit = {"asset": f"T{trader.number}", "amount": "5"}
@@ -121,6 +123,8 @@ def test_positions_are_told_with_every_version(trader: Trader, wire: WireSocket)
     anew = wire.receive()
     assert anew["seq"] == told[1]["seq"]
     items = trader.http.get(f"/accounts/{trader.bob}/positions").json()["items"]
+    last = [each.pop("last_fill") for each in anew["snapshot"]["positions"]]
+    assert fill in last
     assert anew["snapshot"]["positions"] == items
     again = WireSocket(trader.market.port)
     message = subscribe(again, "positions", client_id=trader.bob, **{"from": anew["seq"]})

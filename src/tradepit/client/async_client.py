@@ -317,7 +317,8 @@ class AsyncClient:
         self, *channels: str, client_id: str | None = None, conflate_ms: int | None = None
     ) -> AsyncStream:
         """Follow channels: `trades:SYM`, `bbo:SYM`, `book:SYM`, `orders:SYM`, `candles:SYM:1m`,
-        `statistics:SYM` (`*` for every instrument), `execution` and `positions` of an account.
+        `statistics:SYM`, `auction:SYM` (`*` for every instrument), `execution` and `positions` of
+        an account.
 
         Use it with `async with`, and iterate over its messages. See `AsyncStream`.
         """

@@ -79,7 +79,8 @@ class ExecutionReport(Struct, frozen=True):
     """What happened to an order, and how it stood after the command."""
 
     report: str
-    """`accepted`, `replaced`, `fill`, `cancelled`, `expired`, `reduced` or `rejected`."""
+    """`accepted`, `replaced`, `triggered`, `fill`, `cancelled`, `expired`, `reduced` or
+    `rejected`."""
     sequence: int
     order: Order | None = None
     fill: Fill | None = None
@@ -134,6 +135,29 @@ class DayStatistics(Struct, frozen=True):
     """False: the node does not remember all trades of the day."""
 
 
+class Uncrossing(Struct, frozen=True):
+    """A round in which orders that had gathered traded at one price."""
+
+    price: Decimal
+    volume: Decimal
+    surplus: Decimal
+    """Bids less asks at the price."""
+    trades: int
+    executed_at: str
+
+
+class Auction(Struct, frozen=True):
+    """An instrument's phase, and what would trade if its auction ended now."""
+
+    phase: str
+    indicative_volume: Decimal
+    surplus: Decimal
+    indicative_price: Decimal | None = None
+    """None while nothing would trade."""
+    uncrossed: Uncrossing | None = None
+    """The last one."""
+
+
 SHAPES: Final[dict[str, tuple[Any, Any]]] = {
     "book": (BookSnapshot, LevelChange),
     "orders": (QueuesSnapshot, OrderChange),
@@ -141,6 +165,7 @@ SHAPES: Final[dict[str, tuple[Any, Any]]] = {
     "trades": (Trades, Trade),
     "candles": (Candles, Candle),
     "statistics": (DayStatistics, DayStatistics),
+    "auction": (Auction, Auction),
     "execution": (OpenOrders, ExecutionReport),
     "positions": (Positions, Position),
 }

@@ -50,10 +50,19 @@ class Order(Struct, frozen=True):
     created_at: str | None = None
     updated_at: str | None = None
     reject_reason: str | None = None
+    display_quantity: Decimal | None = None
+    """Largest part of it that the book shows."""
+    stop_price: Decimal | None = None
+    """Of a trailing stop where it is now."""
+    trail_amount: Decimal | None = None
+    triggered: bool | None = None
+    """Of stop types: whether it no longer waits for its stop price."""
+    quote: bool = False
+    """A side of a quote."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it still rests in the book."""
+        """Whether it may still trade: it rests in the book, or waits for its stop price."""
         return self.status in {"new", "partially_filled"}
 
 
@@ -173,6 +182,16 @@ class AccountLimits(Struct, frozen=True):
     credit: dict[str, Decimal] = {}
 
 
+class LastFill(Struct, frozen=True):
+    """The newest fill of an account in an instrument."""
+
+    trade_id: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    executed_at: str
+
+
 class Position(Struct, frozen=True):
     """An account's position in one instrument. Realised profit is before fees."""
 
@@ -183,6 +202,8 @@ class Position(Struct, frozen=True):
     unrealised_pnl: Decimal | None = None
     version: int = 0
     position_max: Decimal | None = None
+    last_fill: LastFill | None = None
+    """In messages of the channel `positions`, when the node remembers it."""
 
 
 class Instrument(Struct, frozen=True):

@@ -317,7 +317,8 @@ class Client:
         self, *channels: str, client_id: str | None = None, conflate_ms: int | None = None
     ) -> Stream:
         """Follow channels: `trades:SYM`, `bbo:SYM`, `book:SYM`, `orders:SYM`, `candles:SYM:1m`,
-        `statistics:SYM` (`*` for every instrument), `execution` and `positions` of an account.
+        `statistics:SYM`, `auction:SYM` (`*` for every instrument), `execution` and `positions` of
+        an account.
 
         Use it with `with`, and iterate over its messages. See `Stream`.
         """

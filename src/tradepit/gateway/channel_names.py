@@ -15,7 +15,7 @@ CONFLATE_MS_MAX: Final = 10_000
 STATISTICS_MS: Final = 250
 """They are told at most four times a second."""
 
-PUBLIC: Final = ("trades", "bbo", "book", "orders", "candles", "statistics")
+PUBLIC: Final = ("trades", "bbo", "book", "orders", "candles", "statistics", "auction")
 PRIVATE: Final = ("execution", "positions")
 CONFLATABLE: Final = ("bbo", "book")
 STAR: Final = "*"

@@ -9,12 +9,14 @@ from typing import Final
 
 import msgspec
 
-from tradepit.domain.wire import COMMAND_REJECTED, TRADE, EventKind, OrderStatus
-from tradepit.engine.rows import PositionRow
-from tradepit.gateway.answers import fill_texts
+from tradepit.domain.wire import COMMAND_REJECTED, TRADE, EventKind, OrderStatus, Side
+from tradepit.engine.rows import PositionRow, TradeRow
+from tradepit.gateway.answers import SIDE_TEXT, fill_texts
 from tradepit.gateway.drafts import Market
 from tradepit.gateway.problems import REJECT_CODES
+from tradepit.gateway.results import LastFill
 from tradepit.gateway.statements import position_of
+from tradepit.gateway.times import format_time
 from tradepit.marketdata.feeds import Fill, Report
 
 SNAPSHOT_ORDERS: Final = 10_000
@@ -26,7 +28,11 @@ _REPORTS: Final = {
     int(EventKind.TRADE): "fill",
     int(EventKind.ORDER_CANCELLED): "cancelled",
     int(EventKind.ORDER_REDUCED): "reduced",
+    int(EventKind.ORDER_TRIGGERED): "triggered",
 }
+
+LAST_FILLS_LOOKED_AT: Final = 1000
+"""Newest trades of an account in which a snapshot looks for the last of each instrument."""
 
 
 def report_text(market: Market, report: Report) -> str:
@@ -59,12 +65,36 @@ def _fill_text(market: Market, report: Report) -> str:
 
 
 def position_text(market: Market, fill: Fill) -> str:
-    """A position right after one fill, valued as of now."""
-    return _position_text(market, PositionRow(*fill[2:], 0, 0, 0))
+    """A position right after one fill, valued as of now, with the fill."""
+    row = PositionRow(*fill[2:7], 0, 0, 0)
+    side = Side.BUY if fill.lots > 0 else Side.SELL
+    last = _last_fill(market, row.instrument, fill.trade_id, side, *fill[8:])
+    return _position_text(market, row, last)
 
 
-def _position_text(market: Market, row: PositionRow) -> str:
-    return msgspec.json.encode(position_of(market, row)).decode()
+def _last_fill(
+    market: Market,
+    instrument: int,
+    trade_id: int,
+    side: int,
+    lots: int,
+    price: int,
+    time_ns: int,
+) -> LastFill:
+    texts = market.listing.by_number[instrument]
+    return LastFill(
+        trade_id=str(trade_id),
+        side=SIDE_TEXT[side],  # type: ignore[arg-type]
+        quantity=texts.quantity_text(abs(lots)),
+        price=texts.price_text(price),
+        executed_at=format_time(time_ns),
+    )
+
+
+def _position_text(market: Market, row: PositionRow, last_fill: LastFill | None) -> str:
+    position = position_of(market, row)
+    position.last_fill = last_fill
+    return msgspec.json.encode(position).decode()
 
 
 def open_orders_text(market: Market, account: int) -> str:
@@ -76,4 +106,21 @@ def open_orders_text(market: Market, account: int) -> str:
 def positions_text(market: Market, account: int) -> str:
     """All positions of an account."""
     rows = [PositionRow._make(row) for row in market.replica.positions(account)]
-    return f'{{"positions":[{",".join([_position_text(market, row) for row in rows])}]}}'
+    last = _last_fills(market, account)
+    texts = [_position_text(market, row, last.get(row.instrument)) for row in rows]
+    return f'{{"positions":[{",".join(texts)}]}}'
+
+
+def _last_fills(market: Market, account: int) -> dict[int, LastFill]:
+    """The newest fill of each instrument, by number, among the account's newest trades."""
+    found: dict[int, LastFill] = {}
+    for values in market.replica.trades(0, account, 0, LAST_FILLS_LOOKED_AT):
+        trade = TradeRow._make(values)
+        if trade.instrument not in found:
+            is_taker = trade.taker_account == account
+            side = trade.taker_side if is_taker else Side.BUY + Side.SELL - trade.taker_side
+            numbers = (trade.quantity, trade.price, trade.time_ns)
+            found[trade.instrument] = _last_fill(
+                market, trade.instrument, trade.trade_id, side, *numbers
+            )
+    return found

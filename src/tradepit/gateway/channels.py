@@ -118,7 +118,7 @@ class Channels:
         told next."""
         channel = self._channels.get(name) or self._open(name, untold)
         empty = _EMPTY.get(name.kind)
-        if name.kind == "statistics":
+        if name.kind in ("statistics", "auction"):
             empty = self._snapshot(channel).decode()
         if empty is not None:
             text = f'{channel.head}{self._board.last(channel.number)},"snapshot":{empty}}}'

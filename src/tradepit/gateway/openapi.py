@@ -237,9 +237,10 @@ SOCKETS: Final = {
     '`{"id", "op", "status", "order" | "result" | "problem"}`; `key` names the idempotency key.\n\n'
     'Channels: `{"op": "subscribe", "channel": "book:BTC-USD", "from": seq?}` is answered by a '
     "snapshot and then changes; `trades:SYM`, `bbo:SYM`, `book:SYM`, `orders:SYM`, "
-    "`candles:SYM:1m`, `statistics:SYM` (SYM may be `*`), `execution` and `positions` (with "
-    "`client_id` in open mode). `seq` counts the messages of a channel by one; where numbers may "
-    "be skipped (`bbo`, `candles`, `statistics`, conflated books) a message names the "
+    "`candles:SYM:1m`, `statistics:SYM`, `auction:SYM` (SYM may be `*`), `execution` and "
+    "`positions` (with `client_id` in open mode). `seq` counts the messages of a channel by one; "
+    "where numbers may be skipped (`bbo`, `candles`, `statistics`, conflated books) a message "
+    "names the "
     '`previous_seq`. `"conflate_ms": 10` to `10000` sends each level of `book` and `bbo` at most '
     "that often. A consumer that falls behind is closed with code 4008.",
     f"{API}/stream": "Channels as Server-Sent Events: `?channels=book:BTC-USD,trades:*`, for "

@@ -120,13 +120,26 @@ def order_text(order: StoredOrder) -> str:
         f',"remaining":"{definition.quantity_text(row.leaves)}"'
         f',"filled_quantity":"{definition.quantity_text(row.filled)}"'
         f',"average_price":{average},"status":"{_word(OrderStatus, row.status)}"'
-        f'{_unusual(row)},"fills":[{fills}],"created_at":"{format_time(row.created_ns)}"'
+        f'{_special(row, definition)}{_unusual(row)},"fills":[{fills}]'
+        f',"created_at":"{format_time(row.created_ns)}"'
         f',"updated_at":"{format_time(row.updated_ns)}"}}'
     )
 
 
 def _word(kind: Callable[[int], Any], number: int) -> str:
     return str(kind(number).name).lower()
+
+
+def _special(row: Any, definition: Definition) -> str:
+    """What icebergs and stop orders have."""
+    if not row.stop_price:
+        lots = row.display_quantity
+        return f',"display_quantity":"{definition.quantity_text(lots)}"' if lots else ""
+    text = f',"stop_price":"{definition.price_text(row.stop_price)}"'
+    if row.display_quantity:
+        text += f',"trail_amount":"{definition.price_text(row.display_quantity)}"'
+    waits = row.options & Option.STOP
+    return text + (',"triggered":false' if waits else ',"triggered":true')
 
 
 def _unusual(row: Any) -> str:
@@ -141,6 +154,8 @@ def _unusual(row: Any) -> str:
         text += ',"post_only":"reprice"'
     if row.options & Option.REDUCE_ONLY:
         text += ',"reduce_only":true'
+    if row.options & Option.QUOTE:
+        text += ',"quote":true'
     if row.expires_ns:
         text += f',"expires_at":"{format_time(row.expires_ns)}"'
     if row.close_reason:

@@ -10,7 +10,14 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from tradepit.domain.wire import CloseReason, OrderStatus, OrderType, TimeInForce
+from tradepit.domain.wire import (
+    CloseReason,
+    Option,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from tradepit.gateway import past
 from tradepit.gateway.desk import Reply
 from tradepit.gateway.ports import MarketNode
@@ -63,12 +70,16 @@ def _completed(answer: Answer, recall: Recall, order: StoredOrder) -> Answer:
 
 
 def as_placed(order: StoredOrder) -> StoredOrder:
-    """The order right after the command that placed it, whose sequence is its id."""
+    """The order right after the command that placed it."""
     row = order.row
-    fills = [fill for fill in order.fills if fill.sequence == row.order_id]
+    placed_by = _placed_by(row)
+    fills = [fill for fill in order.fills if fill.sequence == placed_by]
     filled = sum(fill.quantity for fill in fills)
+    waited = bool(row.first_stop_price) and row.triggered_sequence != placed_by
+    if row.first_stop_price and not waited and row.order_type != OrderType.STOP_LIMIT:
+        return order  # it came in and ended in that command
     leaves = row.first_quantity - filled
-    ended = leaves > 0 and _ended_at_once(row)
+    ended = leaves > 0 and not waited and _ended_at_once(row)
     status = OrderStatus.NEW
     if ended:
         status = OrderStatus.CANCELLED
@@ -85,8 +96,17 @@ def as_placed(order: StoredOrder) -> StoredOrder:
         "status": status,
         "close_reason": row.close_reason if ended else 0,
         "updated_ns": row.created_ns,
+        "options": row.options | Option.STOP if waited else row.options,
+        "stop_price": row.first_stop_price if waited else row.stop_price,
     }
     return order._replace(row=SimpleNamespace(**values), fills=fills)
+
+
+def _placed_by(row: Any) -> int:
+    """Sequence of the placing command: the order's id, but for the bid of a quote, whose id is that
+    of the command before."""
+    is_bid_of_quote = row.options & Option.QUOTE and row.side == Side.BUY
+    return int(row.order_id) + bool(is_bid_of_quote)
 
 
 def _ended_at_once(row: Any) -> bool:
@@ -97,4 +117,5 @@ def _ended_at_once(row: Any) -> bool:
     ):
         return True
     ended_then = row.status == OrderStatus.CANCELLED and row.updated_ns == row.created_ns
-    return bool(ended_then and row.close_reason == CloseReason.SELF_TRADE)
+    had_nothing = row.close_reason == CloseReason.REDUCE_ONLY and row.first_stop_price
+    return bool(ended_then and (had_nothing or row.close_reason == CloseReason.SELF_TRADE))

@@ -57,6 +57,21 @@ class Order(Struct):
     self_trade_prevention: str | UnsetType = UNSET
     post_only: bool | Literal["reprice"] | UnsetType = UNSET
     reduce_only: bool | UnsetType = UNSET
+    display_quantity: (
+        Annotated[DecimalText, Meta(description="largest part that the book shows of it")]
+        | UnsetType
+    ) = UNSET
+    stop_price: (
+        Annotated[DecimalText, Meta(description="of a trailing stop where it is now")] | UnsetType
+    ) = UNSET
+    trail_amount: (
+        Annotated[DecimalText, Meta(description="distance of a trailing stop")] | UnsetType
+    ) = UNSET
+    triggered: (
+        Annotated[bool, Meta(description="stop types: it no longer waits for its stop price")]
+        | UnsetType
+    ) = UNSET
+    quote: Annotated[bool, Meta(description="true: a side of a quote")] | UnsetType = UNSET
     expires_at: TimeText | UnsetType = UNSET
     close_reason: (
         Annotated[str, Meta(description="why it ended without being filled")] | UnsetType
@@ -190,6 +205,16 @@ class Account(Struct):
     api_secret: Annotated[str, Meta(description="shown this once")] | UnsetType = UNSET
 
 
+class LastFill(Struct):
+    """The newest fill of an account in an instrument."""
+
+    trade_id: str
+    side: Sides
+    quantity: DecimalText
+    price: DecimalText
+    executed_at: TimeText
+
+
 class Position(Struct):
     """An account's position in one instrument. Realised profit is before fees."""
 
@@ -200,6 +225,10 @@ class Position(Struct):
     unrealised_pnl: DecimalText | None
     version: int
     position_max: DecimalText | UnsetType = UNSET
+    last_fill: (
+        Annotated[LastFill | None, Meta(description="in channels; null when it is not remembered")]
+        | UnsetType
+    ) = UNSET
 
 
 class PerformancePoint(Struct):
