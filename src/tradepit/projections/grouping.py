@@ -54,3 +54,9 @@ class Groups:
             values = values.astype(object)
         sums: list[int] = np.add.reduceat(values[self._order], self._starts).tolist()
         return sums
+
+
+def ordinals(sequences: NDArray[Any]) -> Ints:
+    """The place of each element among those of its sequence; equal ones stand together."""
+    _, first, inverse = np.unique(sequences, return_index=True, return_inverse=True)
+    return np.arange(len(sequences)) - first[inverse]

@@ -7,7 +7,7 @@ comes from the events, array by array.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum
@@ -23,23 +23,28 @@ from tradepit.domain.wire import (
     FRAME_APPLIED_DTYPE,
     FUNDS_MOVED_DTYPE,
     INSTRUMENT_DEFINED,
-    ORDER_ACCEPTED_DTYPE,
-    ORDER_CANCELLED_DTYPE,
-    ORDER_REDUCED_DTYPE,
-    ORDER_REPLACED_DTYPE,
     RECORD_BYTES,
     TRADE_DTYPE,
     CommandKind,
     EventKind,
     InstrumentDefined,
-    OrderStatus,
     Side,
 )
 from tradepit.engine.rows import InstrumentRow
 from tradepit.projections.exact import EXACT
-from tradepit.projections.grouping import Groups, Ints
+from tradepit.projections.grouping import Groups, Ints, ordinals
+from tradepit.projections.order_events import (
+    NOT_PLACED,
+    Ending,
+    endings_of,
+    first_shown,
+    told_stops,
+    touched_orders,
+    triggers,
+)
 from tradepit.projections.store.trades import Level, Levels
 from tradepit.projections.tables import CLEARING, FEES, OUTSIDE
+from tradepit.projections.venue_events import phase_rows, reservation_rows
 
 Records = NDArray[Any]
 Row = tuple[Any, ...]
@@ -68,33 +73,12 @@ FEE_LINES: Final = 3
 """The last of them; written where a fee was taken."""
 LINES_PER_MOVE: Final = 2
 
-_ORDER_KINDS: Final = (
-    EventKind.ORDER_ACCEPTED,
-    EventKind.ORDER_REPLACED,
-    EventKind.ORDER_CANCELLED,
-    EventKind.ORDER_REDUCED,
-)
 _DEFINING_KINDS: Final = (
     EventKind.ASSET_DEFINED,
     EventKind.INSTRUMENT_DEFINED,
     EventKind.INSTRUMENT_REMOVED,
     EventKind.PHASE_CHANGED,
 )
-
-
-class Ending(NamedTuple):
-    """What the last events of an order did to it; the rest stands in its row."""
-
-    order_id: int
-    traded: int
-    traded_value: int
-    price: int | None
-    """None: unchanged."""
-    quantity: int | None
-    """None: unchanged."""
-    status: int
-    close_reason: int
-    updated_ns: int
 
 
 class TradeColumns(NamedTuple):
@@ -116,6 +100,8 @@ class Rows:
     definitions: list[Row] = field(default_factory=list)
     accounts: list[Row] = field(default_factory=list)
     orders: list[Row] = field(default_factory=list)
+    triggers: list[Row] = field(default_factory=list)
+    """Stop orders that came in, and the sequences of the commands that let them."""
     endings: list[Ending] = field(default_factory=list)
     """Orders that ended and that the replica no longer remembers."""
     trades: list[Row] = field(default_factory=list)
@@ -127,6 +113,8 @@ class Rows:
     ledger_lines: list[Row] = field(default_factory=list)
     balances: list[Row] = field(default_factory=list)
     positions: list[Row] = field(default_factory=list)
+    phases: list[Row] = field(default_factory=list)
+    reservations: list[Row] = field(default_factory=list)
 
 
 class Unit(NamedTuple):
@@ -175,6 +163,8 @@ class RowMaker:
             _add_moves(rows, applied, kinds)
         if present.intersection((EventKind.ACCOUNT_OPENED, EventKind.ACCOUNT_STATE_CHANGED)):
             self._add_accounts(rows, events, applied, kinds)
+        rows.phases = phase_rows(applied, kinds)
+        rows.reservations = reservation_rows(applied, kinds)
         self._add_orders(rows, applied, kinds, times, version_of)
         self._add_money(rows, applied, events, kinds)
         return rows
@@ -310,17 +300,10 @@ class RowMaker:
         self, rows: Rows, applied: Applied, kinds: Records, times: Ints, version_of: _VersionLookup
     ) -> None:
         """Every order that something happened to, as it stands now."""
-        order_ids, first_at, last_at = _touched_orders(applied, kinds)
+        order_ids, first_at, last_at = touched_orders(applied, kinds)
         updated = times[last_at].tolist()
-        placed = np.frombuffer(applied.events, ORDER_ACCEPTED_DTYPE)[
-            kinds == EventKind.ORDER_ACCEPTED
-        ]
-        first = {
-            order_id: (price, quantity)
-            for order_id, price, quantity in _tuples(
-                [placed["order_id"], placed["price"], placed["quantity"]]
-            )
-        }
+        first = first_shown(applied, kinds)
+        stops = told_stops(applied, kinds)
         order = self.replica.order
         missing: list[tuple[int, int]] = []
         for order_id, first_index, updated_ns in zip(
@@ -331,11 +314,15 @@ class RowMaker:
                 missing.append((order_id, updated_ns))
                 continue
             version = version_of.one(row[2], first_index)
-            first_price, first_quantity = first.get(order_id, (0, 0))
+            first_price, first_quantity, first_stop = first.get(order_id, NOT_PLACED)
+            # The replica knows where a stop that trails is now; here stands what was told.
+            stop = stops.get(order_id, row[21])
             shown = (first_price, first_quantity, row[15], row[16], updated_ns, row[18])
-            rows.orders.append((*row[:3], version, *row[3:15], *shown))
+            special = (row[20], stop, first_stop, 0)
+            rows.orders.append((*row[:3], version, *row[3:15], *shown, *special))
+        rows.triggers = triggers(applied, kinds)
         if missing:
-            rows.endings = _endings(applied, kinds, missing)
+            rows.endings = endings_of(applied, kinds, missing)
 
     def _add_money(self, rows: Rows, applied: Applied, events: Records, kinds: Records) -> None:
         """Balances and positions of every account that something happened to."""
@@ -395,12 +382,6 @@ def _tuples(columns: Sequence[Records]) -> list[Row]:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _ordinals(sequences: Records) -> Ints:
-    """The place of each element among those of its sequence; equal ones stand together."""
-    _, first, inverse = np.unique(sequences, return_index=True, return_inverse=True)
-    return np.arange(len(sequences)) - first[inverse]
-
-
 def _whole(mantissa: int, exponent: int) -> int:
     """mantissa * 10^exponent, which the engine made sure is whole."""
     if exponent >= 0:
@@ -446,7 +427,7 @@ def _trade_lines(
     numbers = np.arange(LINES_PER_TRADE)
     is_fee = numbers >= LINES_PER_TRADE - FEE_LINES
     kinds = np.where(is_fee, LineKind.FEE, LineKind.TRADE)
-    first_line = _ordinals(trades["sequence"]) * LINES_PER_TRADE
+    first_line = ordinals(trades["sequence"]) * LINES_PER_TRADE
     is_moved = (amounts != 0) | ~is_fee
     # In the order of the primary key, as both databases like it best.
     return _tuples(
@@ -474,7 +455,7 @@ def _add_moves(rows: Rows, applied: Applied, kinds: Records) -> None:
     for cause, kind in _LINE_KINDS.items():
         line_kinds[causes == cause] = kind
     nothing = [None] * len(moves)
-    first_line = _ordinals(moves["sequence"]) * LINES_PER_MOVE
+    first_line = ordinals(moves["sequence"]) * LINES_PER_MOVE
     sequences, moments = moves["sequence"].tolist(), moves["time_ns"].tolist()
     assets, amounts = moves["asset"].tolist(), moves["amount"].tolist()
     rows.ledger_lines += zip(
@@ -503,60 +484,3 @@ def _add_moves(rows: Rows, applied: Applied, kinds: Records) -> None:
         )
         if counterpart == 0
     ]
-
-
-def _touched_orders(applied: Applied, kinds: Records) -> tuple[Ints, Ints, Ints]:
-    """Orders that something happened to: ids, first and last event. A taker has events of its own
-    beside its trades."""
-    at = np.flatnonzero(np.isin(kinds, _ORDER_KINDS))
-    trades_at = np.flatnonzero(kinds == EventKind.TRADE)
-    ids = np.concatenate(
-        [
-            np.frombuffer(applied.events, ORDER_ACCEPTED_DTYPE)["order_id"][at],
-            np.frombuffer(applied.events, TRADE_DTYPE)["maker_order_id"][trades_at],
-        ]
-    ).astype(np.int64)
-    indexes = np.concatenate([at, trades_at])
-    by_index = np.argsort(indexes, kind="stable")
-    ids, indexes = ids[by_index], indexes[by_index]
-    order_ids, first = np.unique(ids, return_index=True)
-    _, last = np.unique(ids[::-1], return_index=True)
-    return order_ids, indexes[first], indexes[::-1][last]
-
-
-def _endings(applied: Applied, kinds: Records, missing: Iterable[tuple[int, int]]) -> list[Ending]:
-    """The ends of orders that are neither live nor remembered."""
-    endings = {
-        order_id: Ending(order_id, 0, 0, None, None, OrderStatus.FILLED, 0, updated_ns)
-        for order_id, updated_ns in missing
-    }
-    wanted = np.array(sorted(endings), np.int64)
-    sources: list[tuple[EventKind, np.dtype[Any], tuple[str, ...]]] = [
-        (EventKind.TRADE, TRADE_DTYPE, ("maker_order_id", "price", "quantity")),
-        (EventKind.TRADE, TRADE_DTYPE, ("taker_order_id", "price", "quantity")),
-        (EventKind.ORDER_REPLACED, ORDER_REPLACED_DTYPE, ("order_id", "price", "quantity")),
-        (EventKind.ORDER_REDUCED, ORDER_REDUCED_DTYPE, ("order_id", "price", "quantity")),
-        (
-            EventKind.ORDER_CANCELLED,
-            ORDER_CANCELLED_DTYPE,
-            ("order_id", "price", "quantity", "status", "reason"),
-        ),
-    ]
-    for kind, dtype, names in sources:
-        records = np.frombuffer(applied.events, dtype)[kinds == kind]
-        records = records[np.isin(records[names[0]].astype(np.int64), wanted)]
-        for order_id, price, quantity, *end in _tuples([records[name] for name in names]):
-            ending = endings[order_id]
-            if kind is EventKind.TRADE:
-                ending = ending._replace(
-                    traded=ending.traded + quantity,
-                    traded_value=ending.traded_value + price * quantity,
-                )
-            else:
-                ending = ending._replace(quantity=quantity)
-                if kind is EventKind.ORDER_REPLACED:
-                    ending = ending._replace(price=price)
-                if end:
-                    ending = ending._replace(status=end[0], close_reason=end[1])
-            endings[order_id] = ending
-    return list(endings.values())

@@ -151,6 +151,10 @@ orders = Table(
     Column("created_ns", Big, nullable=False),
     Column("updated_ns", Big, nullable=False),
     Column("client_order_id", String(CLIENT_ORDER_ID_CHARACTERS), nullable=True),
+    Column("display_quantity", Big, nullable=False),
+    Column("stop_price", Big, nullable=False),
+    Column("first_stop_price", Big, nullable=False),
+    Column("triggered_sequence", Big, nullable=False),
     Index(None, "account", "order_id"),
     Index(None, "instrument", "order_id"),
     Index(
@@ -244,6 +248,42 @@ positions = Table(
     comment="cost and realised in ticks * lots.",
 )
 
+phases = Table(
+    "phases",
+    metadata,
+    Column("sequence", Big, primary_key=True, autoincrement=False),
+    Column("line", Big, primary_key=True, autoincrement=False),
+    Column("instrument", Big, nullable=False),
+    Column("phase", Small, nullable=False),
+    Column("reason", Small, nullable=False),
+    Column("until_ns", Big, nullable=False),
+    Column("time_ns", Big, nullable=False),
+    Index(None, "instrument", "sequence", "line"),
+    sqlite_with_rowid=False,
+    comment="Each phase that an instrument came into; until_ns = when it reopens, 0 = not set.",
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("sequence", Big, primary_key=True, autoincrement=False),
+    Column("line", Big, primary_key=True, autoincrement=False),
+    Column("account", Big, nullable=False),
+    Column("instrument", Big, nullable=False),
+    Column("is_release", Boolean, nullable=False),
+    Column("status", Small, nullable=False),
+    Column("bid", Big, nullable=False),
+    Column("ask", Big, nullable=False),
+    Column("requested_bid", Big, nullable=False),
+    Column("requested_ask", Big, nullable=False),
+    Column("expires_ns", Big, nullable=False),
+    Column("maker", Big, nullable=False),
+    Column("time_ns", Big, nullable=False),
+    Index(None, "account", "instrument", "sequence"),
+    sqlite_with_rowid=False,
+    comment="What was granted to firms, and what was freed, in lots; a release's status is why.",
+)
+
 candles = Table(
     "candles",
     metadata,
@@ -274,5 +314,7 @@ PROJECTED: Final = (
     balances,
     positions,
     candles,
+    phases,
+    reservations,
 )
 """What a rebuild empties and makes again from the journal."""

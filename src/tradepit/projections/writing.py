@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tradepit.projections.candles import CandleRows
 from tradepit.projections.database import Database
 from tradepit.projections.grouping import INT64_MAX
-from tradepit.projections.rows import Ending, Row, Rows
+from tradepit.projections.order_events import Ending
+from tradepit.projections.rows import Row, Rows
 from tradepit.projections.store.market import add_market_trades, clear_market_trades
 from tradepit.projections.tables import (
     PROJECTED,
@@ -29,8 +30,10 @@ from tradepit.projections.tables import (
     instruments,
     ledger_lines,
     orders,
+    phases,
     positions,
     projection,
+    reservations,
     trades,
 )
 
@@ -43,8 +46,10 @@ ORDER_FIXED: Final = (
     "first_price",
     "first_quantity",
     "created_ns",
+    "first_stop_price",
+    "triggered_sequence",
 )
-"""What never changes about an order."""
+"""What never changes about an order, or once, by `_trigger`."""
 
 ROWS_AT_A_TIME: Final = 50
 ENDINGS_AT_A_TIME: Final = 500
@@ -124,10 +129,14 @@ class Writer:
                 (trades, rows.trades),
                 (fills, rows.fills),
                 (ledger_lines, rows.ledger_lines),
+                (phases, rows.phases),
+                (reservations, rows.reservations),
             ):
                 if given:
                     await bulk.append(connection, table, given)
             await add_market_trades(connection, rows.market_levels)
+            if rows.triggers:
+                await _trigger(connection, rows.triggers)
             if rows.endings:
                 await _end(connection, rows.endings)
 
@@ -155,13 +164,24 @@ class Writer:
             raise PositionTaken
 
 
+async def _trigger(connection: AsyncConnection, triggers: Sequence[Row]) -> None:
+    """Say of stop orders which commands let them come in."""
+    statement = (
+        orders.update()
+        .where(orders.c.order_id == bindparam("triggered_id"))
+        .values(triggered_sequence=bindparam("by_sequence"))
+    )
+    values = [{"triggered_id": order_id, "by_sequence": by} for order_id, by in triggers]
+    await connection.execute(statement, values)
+
+
 async def _end(connection: AsyncConnection, endings: Sequence[Ending]) -> None:
     """Finish orders whose rows hold what happened to them before this batch."""
     for at in range(0, len(endings), ENDINGS_AT_A_TIME):
         some = {ending.order_id: ending for ending in endings[at : at + ENDINGS_AT_A_TIME]}
         found = await connection.execute(
             select(orders.c.order_id, orders.c.price, orders.c.quantity, orders.c.filled)
-            .add_columns(orders.c.filled_value)
+            .add_columns(orders.c.filled_value, orders.c.options, orders.c.stop_price)
             .where(orders.c.order_id.in_(some))
         )
         values = []
@@ -178,6 +198,10 @@ async def _end(connection: AsyncConnection, endings: Sequence[Ending]) -> None:
                     "status": ending.status,
                     "close_reason": ending.close_reason,
                     "updated_ns": ending.updated_ns,
+                    "options": row.options if ending.options is None else ending.options,
+                    "stop_price": (
+                        row.stop_price if ending.stop_price is None else ending.stop_price
+                    ),
                 }
             )
         assert not some, "an order that ended has its row"

@@ -125,7 +125,8 @@ async def expect_orders_and_trades(database: Database, world: World) -> None:
             order.updated_at_ns,
             order.client_order_id,
         )
-        assert row.first_quantity == order.first_quantity
+        assert (row.first_quantity, row.options) == (order.first_quantity, order.options)
+        assert (row.display_quantity, row.stop_price) == (order.display_quantity, order.stop_price)
     stored = [
         (
             row.trade_id,
