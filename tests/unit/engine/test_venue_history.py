@@ -35,7 +35,7 @@ def untrailed(order: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(4))
 def test_every_order_at_every_sequence_is_as_it_was_read_then(seed: int) -> None:
     rng = random.Random(seed)
-    market, flow = venue(rng)
+    market, flow = venue(rng, quotes=True)
     read: dict[tuple[int, int], dict[str, Any]] = {}
     before: set[int] = set()
     seen: set[str] = set()
@@ -58,7 +58,7 @@ def test_every_order_at_every_sequence_is_as_it_was_read_then(seed: int) -> None
 @pytest.mark.parametrize("seed", range(2))
 def test_the_engine_alone_knows_open_orders_as_the_history_does(seed: int) -> None:
     rng = random.Random(seed)
-    market, flow = venue(rng)
+    market, flow = venue(rng, quotes=True)
     for _ in range(300):
         market.run(flow.next(live_orders(market)))
     forgetful = Replica.restore(market.replica.snapshot(), history_orders=1)

@@ -25,6 +25,7 @@ TOLD_KINDS = {
     EventKind.AUCTION_INDICATIVE,
     EventKind.AUCTION_UNCROSSED,
     EventKind.PHASE_CHANGED,
+    EventKind.QUOTE_SET,
 }
 
 
@@ -35,7 +36,7 @@ def kinds_of(events: bytes) -> set[int]:
 @pytest.mark.parametrize("seed", range(8))
 def test_rebuilt_books_are_what_the_engine_shows_after_every_frame(seed: int) -> None:
     rng = random.Random(seed)
-    market, flow = venue(rng)
+    market, flow = venue(rng, quotes=True)
     board = FeedBoard()
     book, orders = (Followed(market, board, kind) for kind in ("book", "orders"))
     bbo, auction = (Followed(market, board, kind) for kind in ("bbo", "auction"))
@@ -216,7 +217,7 @@ def test_an_auction_tells_what_gathers_and_each_round() -> None:
 
 def test_what_an_auction_said_last_and_its_numbers_survive_a_snapshot() -> None:
     rng = random.Random(3)
-    market, flow = venue(rng)
+    market, flow = venue(rng, quotes=True)
     for _ in range(400):
         market.run(flow.next(live_orders(market)))
     before, after = FeedBoard(), FeedBoard()

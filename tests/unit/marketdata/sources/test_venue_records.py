@@ -22,7 +22,7 @@ FRAMES = 1_200
 def test_replayed_books_are_what_the_engine_showed_after_every_frame(seed: int) -> None:
     print("seed", seed)
     rng = random.Random(seed)
-    market, flow = venue(rng)
+    market, flow = venue(rng, quotes=True)
     maker = EventRecords([InstrumentRow._make(row) for row in market.replica.instruments()])
     book, traded = PlainBook(), 0
     kinds: set[int] = set()
