@@ -217,6 +217,8 @@ class Replica:
         """instrument, ReservationStatus (0 = the account was no firm), maker, expires_at_ns, bid,
         ask: reservations and quotes. A side: requested, granted (what is still held), price,
         quantity, order_id (of the quote as it was set, 0 = none), leaves (what rests now)."""
+    def exposed_accounts(self, instrument: int) -> list[int]:
+        """Accounts with a reservation or a quote in an instrument, ascending."""
     def sessions(self, account: int) -> list[tuple[int, str, bool, int, int, int]]:
         """session, name, cancels_on_disconnect, binding, holder (an incarnation), lease_until_ns
         (unless the holder writes); by name."""

@@ -125,6 +125,11 @@ impl Engine {
         exposures.map(|(instrument, exposure)| self.exposure_view(instrument, exposure)).collect()
     }
 
+    /// Accounts with a reservation or a quote in an instrument, ascending.
+    pub fn exposed_accounts(&self, instrument: u32) -> Vec<u32> {
+        self.exposures.accounts_in(instrument)
+    }
+
     fn exposure_view(&self, instrument: u32, exposure: &Exposure) -> ExposureView {
         let side = |i: usize| {
             let QuoteSide { price, quantity, order_id } = exposure.quote[i];

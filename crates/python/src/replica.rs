@@ -358,6 +358,10 @@ impl Replica {
         Ok(firms::exposures(&self.engine, account))
     }
 
+    fn exposed_accounts(&self, instrument: u32) -> Vec<u32> {
+        self.engine.exposed_accounts(instrument)
+    }
+
     fn sessions(&self, account: u32) -> PyResult<Vec<firms::SessionRow>> {
         self.check_account(account)?;
         Ok(firms::sessions(&self.engine, account))

@@ -74,6 +74,8 @@ fn an_exposure_shows_what_was_asked_for_what_is_held_and_what_rests() {
         },
     };
     assert_eq!(trial.engine.exposure_views(FIRM), [view]);
+    assert_eq!(trial.engine.exposed_accounts(COIN), [FIRM]);
+    assert!(trial.engine.exposed_accounts(HALF).is_empty());
     trial.send(limit(CLIENT, COIN, Side::Sell, 99, 6));
     let bid = trial.engine.exposure_views(FIRM)[0].bid;
     assert_eq!((bid.granted, bid.leaves, bid.quantity), (0, 0, 10));
