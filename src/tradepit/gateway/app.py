@@ -19,11 +19,13 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from tradepit.gateway import (
     accounts,
     analytics,
+    firms,
     instruments,
     keys,
     market_data,
     operations,
     orders,
+    quotes,
     trade_store,
 )
 from tradepit.gateway.access import Doorkeeper
@@ -58,6 +60,8 @@ def build_app(body_max: int) -> Litestar:
             *orders.HANDLERS,
             *accounts.HANDLERS,
             *instruments.HANDLERS,
+            *firms.HANDLERS,
+            *quotes.HANDLERS,
             *market_data.HANDLERS,
             *analytics.HANDLERS,
             *keys.HANDLERS,

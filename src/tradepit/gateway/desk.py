@@ -20,6 +20,7 @@ from tradepit.gateway.changing import CancelDraft, MassCancelDraft, ReplaceDraft
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.drafts import Draft, Market, StaleDefinition
 from tradepit.gateway.fields import check_key
+from tradepit.gateway.firm_operations import FIRM_OPERATIONS, firm_operation_draft
 from tradepit.gateway.ordinary import TIMED_EVERY, OrdinaryOrders
 from tradepit.gateway.placing import PlaceDraft
 from tradepit.gateway.ports import MarketNode
@@ -225,6 +226,8 @@ class Desk:
                 key=key,
                 valid_until=operation.valid_until,
             )
+        if op in FIRM_OPERATIONS:
+            return firm_operation_draft(market, operation, key)
         if operation.order_id is None:
             raise refused("invalid_field", "order_id is missing", field="order_id")
         if op == "cancel":
@@ -423,11 +426,11 @@ class _PlainMany:
 
 
 def result_json(answer: Answer) -> bytes:
-    """One result of a batch."""
+    """One result of a batch, or of a socket message."""
     status = answer.status
     if status >= 400:
         return b'{"status":%d,"problem":%b}' % (status, answer.body)
-    name = b"result" if answer.body.startswith(b'{"cancelled"') else b"order"
+    name = answer.name or (b"order" if answer.body.startswith(b'{"id":') else b"result")
     replay = b',"replayed":true' if answer.is_replay else b""
     return b'{"status":%d%b,"%b":%b}' % (status, replay, name, answer.body)
 

@@ -17,6 +17,7 @@ from tradepit.gateway.fields import visible
 from tradepit.gateway.listing import Instrument, Listing
 from tradepit.gateway.ports import MarketNode, Replica
 from tradepit.gateway.problems import Problem, problem_of
+from tradepit.gateway.recent_answers import RecentAnswers
 from tradepit.gateway.rejects import Reject, read_reject, reject_problem
 from tradepit.gateway.replies import Answer, problem_answer
 
@@ -31,12 +32,13 @@ _STALE: Final = int(RejectReason.STALE_DEFINITION)
 class Market:
     """What drafts look things up in."""
 
-    __slots__ = ("listing", "node", "renderer")
+    __slots__ = ("listing", "node", "recent_answers", "renderer")
 
     def __init__(self, node: MarketNode) -> None:
         self.node = node
         self.listing = Listing(node)
         self.renderer = Renderer(node, self.listing)
+        self.recent_answers = RecentAnswers()
 
     @property
     def replica(self) -> Replica:

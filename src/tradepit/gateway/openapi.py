@@ -5,88 +5,48 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import msgspec
 
+from tradepit.gateway import firm_results as firms
 from tradepit.gateway import results, shapes, store_results
+from tradepit.gateway.described_route import (
+    AFTER,
+    API,
+    ASSET,
+    BY,
+    CLIENT,
+    CLIENT_ORDER,
+    DEPTH,
+    FROM,
+    GAPS,
+    HISTORY,
+    INSTRUMENT,
+    INTERVAL,
+    LIMIT,
+    LINE_CURSOR,
+    LIST,
+    MIN_SEQUENCE,
+    PAGE,
+    POINTS,
+    REPLAY_INSTRUMENT,
+    SHARD,
+    SIDE,
+    STATUS,
+    TEXT,
+    TO,
+    UNTIL,
+    Json,
+    Route,
+)
+from tradepit.gateway.firm_routes import FIRM_ROUTES
 from tradepit.gateway.problems import CODES, Problem
 from tradepit.gateway.replaying import shapes as replays
 from tradepit.gateway.trade_lines import TradeLine
 
-Json = dict[str, Any]
-
-API: Final = "/api/v1"
 ALWAYS: Final = (400, 401, 403, 503)
 """Statuses that any route may answer."""
-
-
-class Parameter(NamedTuple):
-    """One query parameter."""
-
-    name: str
-    about: str
-    schema: Json
-
-
-class Route(NamedTuple):
-    """One operation."""
-
-    method: str
-    path: str
-    summary: str
-    answer: type | tuple[type, ...] | None
-    body: type | None = None
-    query: tuple[Parameter, ...] = ()
-    status: int = 200
-    errors: tuple[int, ...] = ()
-    is_write: bool = False
-    tag: str = "orders"
-    item: type | None = None
-    """What a list holds."""
-    is_lines: bool = False
-    """The body is lines of `body`."""
-
-
-_TEXT: Final[Json] = {"type": "string"}
-CLIENT = Parameter("client_id", "the account; absent = trusted operator", _TEXT)
-INSTRUMENT = Parameter("instrument", "symbol", {"type": "string", "examples": ["BTC-USD"]})
-SIDE = Parameter("side", "buy or sell", {"type": "string", "enum": ["buy", "sell"]})
-CLIENT_ORDER = Parameter("client_order_id", "own name of the order", _TEXT)
-STATUS = Parameter("status", "comma-separated; open = new, partially_filled", _TEXT)
-UNTIL = Parameter("valid_until", "RFC 3339; refused when applied later", _TEXT)
-LIMIT = Parameter("limit", "items", {"type": "integer", "minimum": 1, "maximum": 1000})
-CURSOR = Parameter("cursor", "`next` of the page before", {"type": "string", "pattern": "^[0-9]+$"})
-PAGE = Parameter("page", "from 1; page times limit up to 10,000", {"type": "integer", "minimum": 1})
-MIN_SEQUENCE = Parameter(
-    "min_sequence", "wait (bounded) until the reader has it", {"type": "integer", "minimum": 0}
-)
-DEPTH = Parameter("depth", "levels (at most 1,000) or orders (at most 5,000)", {"type": "integer"})
-BY = Parameter(
-    "by", "price levels, or order by order", {"type": "string", "enum": ["level", "order"]}
-)
-SHARD = Parameter(
-    "shard", "one summary record; absent = all merged", {"type": "integer", "minimum": 0}
-)
-AFTER = Parameter("cursor", "`next` of the page before", _TEXT)
-REPLAY_INSTRUMENT = Parameter("instrument", "symbol; absent = every book", _TEXT)
-LIST = (LIMIT, CURSOR, PAGE, MIN_SEQUENCE)
-
-HISTORY: Final = (
-    "The newest come from memory, older ones from SQL: nothing is forgotten. `as_of` is the "
-    "sequence that the answer reflects."
-)
-ASSET = Parameter("asset", "code", _TEXT)
-LINE_CURSOR = Parameter("cursor", "`next` of the page before", _TEXT)
-INTERVAL = Parameter("interval", "1s to 1d, such as 5m; divides a day", _TEXT)
-FROM = Parameter("from", "first start: RFC 3339 or nanoseconds since the epoch", _TEXT)
-TO = Parameter("to", "starts before this", _TEXT)
-GAPS = Parameter(
-    "gaps",
-    "leave out intervals without trades, or carry the close forward (flagged)",
-    {"type": "string", "enum": ["leave", "carry"]},
-)
-POINTS = Parameter("points", "most points", {"type": "integer", "minimum": 1, "maximum": 2000})
 
 ROUTES: Final = (
     Route("post", f"{API}/orders", "Place an order", (results.Order, results.ForgottenOrder),
@@ -226,6 +186,7 @@ ROUTES: Final = (
     Route("get", f"{API}/replays/{{replay_id}}/book", "The books where the replay stands",
           replays.ReplayBooks, query=(REPLAY_INSTRUMENT, DEPTH, BY), errors=(404, 409),
           tag="replays"),
+    *FIRM_ROUTES,
     Route("get", "/health", "Liveness", results.Health, tag="node"),
     Route("get", "/ready", "Readiness: takes new orders", results.Health, tag="node"),
     Route("get", "/metrics", "Prometheus text", None, tag="node"),
@@ -323,8 +284,9 @@ def _document() -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name} for name in ("orders", "accounts", "instruments", "market data",
-                                             "trade store", "streams", "replays", "keys", "node")],
+        "tags": [{"name": name} for name in ("orders", "accounts", "instruments", "firms",
+                                             "market data", "trade store", "streams",
+                                             "replays", "keys", "node")],
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": SECURITY_SCHEMES},
         "security": SECURITY,
@@ -349,6 +311,10 @@ def _describe_batch(components: Json) -> None:
     result = components["BatchResult"]["properties"]
     result["order"] = {"anyOf": [_ref(results.Order), _ref(results.ForgottenOrder)]}
     result["problem"] = _ref(Problem)
+    result["quote"] = {"anyOf": [_ref(firms.Quote), _ref(firms.ForgottenQuote)]}
+    result["reservation"] = {"anyOf": [_ref(firms.Reservation), _ref(firms.ForgottenReservation)]}
+    result["released"] = _ref(firms.Released)
+    result["maker"] = _ref(firms.HeartbeatAnswer)
 
 
 def _operation(route: Route) -> Json:
@@ -424,7 +390,7 @@ def _ref(shape: type) -> Json:
 
 def _answer(route: Route) -> Json:
     if route.answer is None:
-        return {"description": "text", "content": {"text/plain": {"schema": _TEXT}}}
+        return {"description": "text", "content": {"text/plain": {"schema": TEXT}}}
     schema: Json
     if isinstance(route.answer, tuple):
         schema = {"anyOf": [_ref(shape) for shape in route.answer]}
@@ -437,7 +403,7 @@ def _answer(route: Route) -> Json:
     if route.is_write:
         answer["headers"] = {
             "X-Sequence": {"description": "journal sequence", "schema": {"type": "integer"}},
-            "Idempotent-Replayed": {"description": "true on a repeated write", "schema": _TEXT},
+            "Idempotent-Replayed": {"description": "true on a repeated write", "schema": TEXT},
         }
     return answer
 

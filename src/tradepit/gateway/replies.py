@@ -41,6 +41,8 @@ class Answer(NamedTuple):
     retry_after: int = 0
     recall: Recall | None = None
     """What the history may know better; without one the answer stands."""
+    name: bytes = b""
+    """What a batch or a socket calls it; empty: an order by its id, else a result."""
 
 
 def problem_answer(

@@ -106,6 +106,10 @@ class BatchResult(Struct):
     status: int
     order: dict[str, Any] | UnsetType = UNSET
     result: Cancelled | UnsetType = UNSET
+    quote: dict[str, Any] | UnsetType = UNSET
+    reservation: dict[str, Any] | UnsetType = UNSET
+    released: dict[str, Any] | UnsetType = UNSET
+    maker: dict[str, Any] | UnsetType = UNSET
     problem: dict[str, Any] | UnsetType = UNSET
     replayed: bool | UnsetType = UNSET
 

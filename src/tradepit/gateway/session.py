@@ -27,6 +27,7 @@ from tradepit.gateway.channel_names import (
 )
 from tradepit.gateway.desk import result_json
 from tradepit.gateway.fields import check_key, visible
+from tradepit.gateway.firm_operations import FIRM_OPERATIONS
 from tradepit.gateway.messages import text_frame
 from tradepit.gateway.outlet import Outlet
 from tradepit.gateway.problems import UNDECODABLE, Problem, Refused, decoding_problem, refused
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 SLOW_CONSUMER: Final = 4008
 TOO_BIG: Final = 1009
+ORDER_OPS: Final = FIRM_OPERATIONS | {"place", "cancel", "replace", "mass_cancel"}
 FRAGMENT_COST: Final = 64
 """Counted for each fragment beside its bytes: a message of very many tiny ones costs memory too."""
 
@@ -229,7 +231,7 @@ class Session(WSListener):
             return
         op = message.op
         try:
-            if op in ("place", "cancel", "replace", "mass_cancel"):
+            if op in ORDER_OPS:
                 if self.speak is not None:
                     self.speak(payload)
                 else:

@@ -66,11 +66,21 @@ class AmendOrder(Struct):
 class Operation(PlaceOrder, kw_only=True):
     """One operation of a batch or a socket message; which fields count depends on `op`."""
 
-    op: Literal["place", "cancel", "replace", "mass_cancel"]
+    op: Literal[
+        "place", "cancel", "replace", "mass_cancel", "quote", "reserve", "release", "heartbeat"
+    ]
     instrument: str | None = None  # type: ignore[assignment]
     side: Side | None = None  # type: ignore[assignment]
     quantity: Decimal | UnsetType = UNSET  # type: ignore[assignment]
     order_id: str | int | None = None
+    bid_price: Decimal | UnsetType = UNSET
+    bid_quantity: Decimal | UnsetType = UNSET
+    ask_price: Decimal | UnsetType = UNSET
+    ask_quantity: Decimal | UnsetType = UNSET
+    ttl_ms: int | None = None
+    maker: str | int | None = None
+    epoch: int | None = None
+    leaving: bool = False
 
 
 class SocketMessage(Operation, kw_only=True):

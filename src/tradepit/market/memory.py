@@ -62,6 +62,11 @@ class MemoryNode:
         """Takes commands."""
         return self._panic is None
 
+    @property
+    def incarnation(self) -> int:
+        """The name that it writes into its journal."""
+        return self.writer.incarnation
+
     def add_listener(self, listener: Listener) -> None:
         """Call this after each applied frame."""
         self._listeners.append(listener)

@@ -184,6 +184,11 @@ class FollowingNode:
         return False
 
     @property
+    def incarnation(self) -> int:
+        """It writes nothing, and so has no name in the journal."""
+        return 0
+
+    @property
     def in_flight(self) -> int:
         return 0
 

@@ -252,6 +252,11 @@ class Node:
         return self._journal.is_full
 
     @property
+    def incarnation(self) -> int:
+        """Random name of this run."""
+        return self._journal.incarnation
+
+    @property
     def in_flight(self) -> int:
         """Commands taken and not answered."""
         return self._queue.in_flight

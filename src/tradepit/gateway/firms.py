@@ -1,0 +1,227 @@
+"""Routes of firms and of the cluster: budgets, symbols, makers, safety."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from litestar import Response, delete, get, post, put
+from litestar.params import FromPath
+
+from tradepit.gateway import firm_results as results
+from tradepit.gateway.firm_drafts import (
+    HeartbeatDraft,
+    SymbolDraft,
+    budget_draft,
+    cluster_symbol_draft,
+    define_firm,
+    firm_state_draft,
+)
+from tradepit.gateway.firm_shapes import AddSymbol, DefineFirm, Heartbeat, SetBudget
+from tradepit.gateway.firm_statements import (
+    firm_makers,
+    firm_of,
+    firm_rows,
+    partitions_of,
+)
+from tradepit.gateway.gateway import Gateway, GatewayGiven
+from tradepit.gateway.requests import (
+    AnyRequest,
+    answered,
+    choice_parameter,
+    decode,
+    idempotency_key,
+    json_response,
+    own_account,
+    page_body,
+    read_body,
+)
+from tradepit.gateway.times import format_time
+
+ACTIONS: Final = ("kill", "resume")
+FEEDS_NODE: Final = "feeds"
+
+
+@post("/firms")
+async def create_firm(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
+    body = decode(await read_body(request, gateway.config.order_body_max), DefineFirm)
+    key = idempotency_key(request)
+    # Whether the firm exists is looked up before it is made, so one at a time.
+    async with gateway.definition_lock:
+        return await answered(lambda reply: define_firm(gateway.desk, body, key, reply))
+
+
+@get("/firms")
+async def list_firms(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
+    await gateway.waiters.reach(request)
+    market, own = gateway.desk.market, own_account(request)
+    items = [
+        msgspec.json.encode(firm_of(market, row.account_id)).decode()
+        for row in firm_rows(market)
+        if own in (None, row.account_id)
+    ]
+    return json_response(page_body(items, market.replica.sequence, None))
+
+
+@get("/firms/{account_id:str}")
+async def read_firm(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
+    await gateway.waiters.reach(request)
+    return json_response(firm_of(gateway.desk.market, account_id))
+
+
+@put("/firms/{account_id:str}/budget")
+async def set_budget(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
+    body = decode(await read_body(request, gateway.config.order_body_max), SetBudget)
+    key = idempotency_key(request)
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(lambda: budget_draft(market, account_id, body, key), reply)
+    )
+
+
+@post("/firms/{account_id:str}/symbols", status_code=200)
+async def add_symbol(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
+    body = decode(await read_body(request, gateway.config.order_body_max), AddSymbol)
+    key = idempotency_key(request)
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(
+            lambda: SymbolDraft(
+                market, account_id, body.symbol, key, body.valid_until, is_added=True
+            ),
+            reply,
+        )
+    )
+
+
+@delete("/firms/{account_id:str}/symbols/{symbol:str}", status_code=200)
+async def remove_symbol(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str], symbol: FromPath[str]
+) -> Response[bytes]:
+    key = idempotency_key(request)
+    until = request.query_params.get("valid_until")
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(
+            lambda: SymbolDraft(market, account_id, symbol, key, until, is_added=False), reply
+        )
+    )
+
+
+@post([f"/firms/{{account_id:str}}/{action}" for action in ACTIONS], status_code=200)
+async def change_firm_state(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
+    key = idempotency_key(request)
+    until = request.query_params.get("valid_until")
+    action = request.url.path.rstrip("/").rpartition("/")[2]
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(
+            lambda: firm_state_draft(market, account_id, action, key, until), reply
+        )
+    )
+
+
+@post("/firms/{account_id:str}/makers/{name:str}/heartbeat", status_code=200)
+async def beat(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str], name: FromPath[str]
+) -> Response[bytes]:
+    body = decode(await read_body(request, gateway.config.order_body_max), Heartbeat)
+    key = idempotency_key(request)
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(
+            lambda: HeartbeatDraft(market, account_id, name, body, key), reply
+        )
+    )
+
+
+@get("/cluster")
+async def read_cluster(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
+    await gateway.waiters.reach(request)
+    has_hash = choice_parameter(request, "state_hash", ("false", "true")) == "true"
+    market, own = gateway.desk.market, own_account(request)
+    nodes = _nodes(gateway, has_hash=has_hash)
+    return json_response(
+        results.Cluster(
+            nodes=nodes,
+            partitions=partitions_of(market, nodes[0].id),
+            firms=[firm for firm in firm_makers(market) if own in (None, firm.id)],
+            as_of=market.replica.sequence,
+        )
+    )
+
+
+def _nodes(gateway: Gateway, *, has_hash: bool) -> list[results.ClusterNode]:
+    """The replicas of this market: the node itself, and the process of its feeds."""
+    node, replica = gateway.node, gateway.node.replica
+    writer = results.ClusterNode(
+        id=f"{node.incarnation:016x}",
+        role="writer",
+        sequence=replica.sequence,
+        is_ready=node.is_ready,
+        market_time=format_time(replica.market_time_ns),
+    )
+    if has_hash:
+        writer.state_hash = replica.state_hash()
+    counted = gateway.feeds.counted
+    if counted is None:
+        return [writer]
+    sequence = max(0, replica.sequence - counted.lag)
+    is_ready = gateway.feeds.is_open
+    return [
+        writer,
+        results.ClusterNode(id=FEEDS_NODE, role="feeds", sequence=sequence, is_ready=is_ready),
+    ]
+
+
+@post("/cluster/symbols", status_code=200)
+async def add_cluster_symbol(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
+    body = decode(await read_body(request, gateway.config.order_body_max), AddSymbol)
+    key = idempotency_key(request)
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(
+            lambda: cluster_symbol_draft(
+                market, body.firm, body.symbol, key, body.valid_until, is_added=True
+            ),
+            reply,
+        )
+    )
+
+
+@delete("/cluster/symbols/{symbol:str}", status_code=200)
+async def remove_cluster_symbol(
+    request: AnyRequest, gateway: GatewayGiven, symbol: FromPath[str]
+) -> Response[bytes]:
+    key = idempotency_key(request)
+    query = request.query_params
+    firm, until = query.get("firm"), query.get("valid_until")
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(
+            lambda: cluster_symbol_draft(market, firm, symbol, key, until, is_added=False), reply
+        )
+    )
+
+
+HANDLERS: Final = (
+    create_firm,
+    list_firms,
+    read_firm,
+    set_budget,
+    add_symbol,
+    remove_symbol,
+    change_firm_state,
+    beat,
+    read_cluster,
+    add_cluster_symbol,
+    remove_cluster_symbol,
+)
