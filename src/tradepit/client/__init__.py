@@ -7,7 +7,8 @@
 - `replays`: replays of recordings; `replay_streams`, `replay_following`: how one is followed
 - `calls`: the requests of both, and the reading of their answers; `retries`: when to repeat them
 - `signing`: signed requests, for a node in key mode
-- `models`: what the API takes and answers, as typed records
+- `models`: what the API takes and answers, as typed records; `values`: what many of them hold
+- `firm_models`, `firm_calls`: the same for firms; `sync_firms`, `async_firms`: as methods
 - `contracts`: trades of elsewhere and summaries, the trade store's part of all that
 - `errors`: what goes wrong, as exceptions that carry the problem document
 """
@@ -15,6 +16,15 @@
 from tradepit.client.async_client import AsyncClient
 from tradepit.client.contracts import ContractSummary, Ingested, TradeLine
 from tradepit.client.errors import ApiError, ClientError, ClockSkew, NodeUnreachable, Rejected
+from tradepit.client.firm_models import (
+    Firm,
+    MakerLease,
+    Quote,
+    Release,
+    Reservation,
+    Reserve,
+    SetQuote,
+)
 from tradepit.client.following import Message
 from tradepit.client.models import (
     Cancel,
@@ -50,14 +60,18 @@ __all__ = [
     "ClientError",
     "ClockSkew",
     "ContractSummary",
+    "Firm",
     "Ingested",
+    "MakerLease",
     "MassCancel",
     "Message",
     "NodeUnreachable",
     "Order",
     "OrderBook",
     "Place",
+    "Quote",
     "Rejected",
+    "Release",
     "Replace",
     "Replay",
     "ReplayBooks",
@@ -67,7 +81,10 @@ __all__ = [
     "ReplaySnapshot",
     "ReplayStep",
     "ReplayStream",
+    "Reservation",
+    "Reserve",
     "RetryPolicy",
+    "SetQuote",
     "Stream",
     "Trade",
     "TradeLine",

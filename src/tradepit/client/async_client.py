@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeVar, Unpack, overload
 import httpx
 
 from tradepit.client import calls, contracts, replays
+from tradepit.client.async_firms import AsyncFirmRequests
 from tradepit.client.calls import Call
 from tradepit.client.contracts import (
     ContractHighestPrice,
@@ -53,7 +54,7 @@ QUEUE_DEPTH: Final = 5_000
 """What the route shows at most."""
 
 
-class AsyncClient:
+class AsyncClient(AsyncFirmRequests):
     """Talks to one node. Writes carry an idempotency key and are repeated until answered.
 
     Methods raise `NodeUnreachable` when no answer came in all attempts, and the `ApiError` of the

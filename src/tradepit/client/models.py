@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Generic, Literal, TypedDict, TypeVar
+from typing import Generic, TypedDict, TypeVar
 
 from msgspec import Struct
 
-Side = Literal["buy", "sell"]
-
-Number = Decimal | str | int | float
-"""A decimal as it is sent. A float counts as the shortest decimal that reads back as that float."""
+from tradepit.client.firm_models import (
+    MakerLease,
+    Quote,
+    Release,
+    Released,
+    Reservation,
+    Reserve,
+    SetQuote,
+)
+from tradepit.client.values import Number as Number
+from tradepit.client.values import Side as Side
 
 
 class Fill(Struct, frozen=True):
@@ -318,7 +325,7 @@ class MassCancel(
     valid_until: str | None = None
 
 
-BatchOperation = Place | Cancel | Replace | MassCancel
+BatchOperation = Place | Cancel | Replace | MassCancel | SetQuote | Reserve | Release
 
 
 class Problem(Struct, frozen=True):
@@ -344,11 +351,15 @@ class CancelCount(Struct, frozen=True):
 
 
 class BatchResult(Struct, frozen=True):
-    """What one operation of a batch came to: an order, a count, or a problem."""
+    """What one operation of a batch came to, under its name, or a problem."""
 
     status: int
     order: Order | None = None
     result: CancelCount | None = None
+    quote: Quote | None = None
+    reservation: Reservation | None = None
+    released: Released | None = None
+    maker: MakerLease | None = None
     problem: Problem | None = None
 
 

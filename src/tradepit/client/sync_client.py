@@ -46,6 +46,7 @@ from tradepit.client.replay_streams import ReplayStream
 from tradepit.client.replays import Replay, ReplayBooks, ReplayPlace, Speed
 from tradepit.client.retries import RECONNECTS, RetryPolicy, pause_before_retry
 from tradepit.client.signing import Signing, credentials_of
+from tradepit.client.sync_firms import FirmRequests
 from tradepit.client.sync_streams import Stream
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ QUEUE_DEPTH: Final = 5_000
 """What the route shows at most."""
 
 
-class Client:
+class Client(FirmRequests):
     """Talks to one node. Writes carry an idempotency key and are repeated until answered.
 
     Methods raise `NodeUnreachable` when no answer came in all attempts, and the `ApiError` of the
