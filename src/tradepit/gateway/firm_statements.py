@@ -342,6 +342,33 @@ def _last_fill(market: Market, account: int, trade: TradeRow) -> results.LastFil
 # Nodes.
 
 
+def writer_of(market: Market, *, has_hash: bool) -> results.ClusterNode:
+    """The node that writes the journal, as its replica stands."""
+    node, replica = market.node, market.replica
+    writer = results.ClusterNode(
+        id=f"{node.incarnation:016x}",
+        role="writer",
+        sequence=replica.sequence,
+        is_ready=node.is_ready,
+        market_time=format_time(replica.market_time_ns),
+    )
+    if has_hash:
+        writer.state_hash = replica.state_hash()
+    return writer
+
+
+def cluster_of(
+    market: Market, nodes: list[results.ClusterNode], own: str | None = None
+) -> results.Cluster:
+    """Nodes (the writer first), partitions and makers; those of the `own` firm, or of all."""
+    return results.Cluster(
+        nodes=nodes,
+        partitions=partitions_of(market, nodes[0].id),
+        firms=[firm for firm in firm_makers(market) if own in (None, firm.id)],
+        as_of=market.replica.sequence,
+    )
+
+
 def partitions_of(market: Market, writer: str) -> list[results.Partition]:
     """The partitions of the market: one, whole."""
     replica = market.replica

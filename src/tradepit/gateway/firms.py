@@ -19,10 +19,10 @@ from tradepit.gateway.firm_drafts import (
 )
 from tradepit.gateway.firm_shapes import AddSymbol, DefineFirm, Heartbeat, SetBudget
 from tradepit.gateway.firm_statements import (
-    firm_makers,
+    cluster_of,
     firm_of,
     firm_rows,
-    partitions_of,
+    writer_of,
 )
 from tradepit.gateway.gateway import Gateway, GatewayGiven
 from tradepit.gateway.requests import (
@@ -36,7 +36,6 @@ from tradepit.gateway.requests import (
     page_body,
     read_body,
 )
-from tradepit.gateway.times import format_time
 
 ACTIONS: Final = ("kill", "resume")
 FEEDS_NODE: Final = "feeds"
@@ -147,39 +146,19 @@ async def beat(
 async def read_cluster(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     await gateway.waiters.reach(request)
     has_hash = choice_parameter(request, "state_hash", ("false", "true")) == "true"
-    market, own = gateway.desk.market, own_account(request)
-    nodes = _nodes(gateway, has_hash=has_hash)
-    return json_response(
-        results.Cluster(
-            nodes=nodes,
-            partitions=partitions_of(market, nodes[0].id),
-            firms=[firm for firm in firm_makers(market) if own in (None, firm.id)],
-            as_of=market.replica.sequence,
-        )
-    )
+    market = gateway.desk.market
+    nodes = [writer_of(market, has_hash=has_hash), *_feeds(gateway)]
+    return json_response(cluster_of(market, nodes, own_account(request)))
 
 
-def _nodes(gateway: Gateway, *, has_hash: bool) -> list[results.ClusterNode]:
-    """The replicas of this market: the node itself, and the process of its feeds."""
-    node, replica = gateway.node, gateway.node.replica
-    writer = results.ClusterNode(
-        id=f"{node.incarnation:016x}",
-        role="writer",
-        sequence=replica.sequence,
-        is_ready=node.is_ready,
-        market_time=format_time(replica.market_time_ns),
-    )
-    if has_hash:
-        writer.state_hash = replica.state_hash()
+def _feeds(gateway: Gateway) -> list[results.ClusterNode]:
+    """The process of the feeds, which has a replica of its own."""
     counted = gateway.feeds.counted
     if counted is None:
-        return [writer]
-    sequence = max(0, replica.sequence - counted.lag)
+        return []
+    sequence = max(0, gateway.node.replica.sequence - counted.lag)
     is_ready = gateway.feeds.is_open
-    return [
-        writer,
-        results.ClusterNode(id=FEEDS_NODE, role="feeds", sequence=sequence, is_ready=is_ready),
-    ]
+    return [results.ClusterNode(id=FEEDS_NODE, role="feeds", sequence=sequence, is_ready=is_ready)]
 
 
 @post("/cluster/symbols", status_code=200)

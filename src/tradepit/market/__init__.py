@@ -1,6 +1,7 @@
 """The market in process: the same engine, rules and answers as a node, without a socket.
 
-- `market`: `Market`, what one does; `reads`: what one asks; `Market` is both
+- `market`: `Market`, what one does; `reads`: what one asks; `firms`: both for firms; `Market` is
+  all of it; `writes`: how something is done
 - `memory`: a node in memory, command by command; `hosted`: a real node on a data directory
 - `clock`: market time, which moves when it is told to
 - `definition`: a configuration, or instruments named in Python, to a market's definition

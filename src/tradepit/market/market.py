@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -40,9 +40,6 @@ from tradepit.gateway.account_drafts import (
     state_draft,
     transfer_draft,
 )
-from tradepit.gateway.desk import Desk, Reply
-from tradepit.gateway.drafts import Draft
-from tradepit.gateway.drafts import Market as Lookup
 from tradepit.gateway.instrument_drafts import (
     define_instrument_draft,
     phase_draft,
@@ -69,6 +66,7 @@ from tradepit.market.clock import (
 )
 from tradepit.market.definition import InstrumentLike, definition_of, supplied_default
 from tradepit.market.event_log import EventLog, Events
+from tradepit.market.firms import MarketFirms
 from tradepit.market.hosted import HostedMarket, is_new
 from tradepit.market.image import (
     Image,
@@ -79,7 +77,9 @@ from tradepit.market.image import (
     restored_replica,
 )
 from tradepit.market.memory import MemoryMarket, MemoryNode
-from tradepit.market.reads import Ground, MarketReads, decode, raised
+from tradepit.market.reads import Ground
+from tradepit.market.writes import key_bytes as _key
+from tradepit.market.writes import shape_of as _shape
 from tradepit.node.definitions import DefinitionRefused, MarketDefinition, opening_commands
 from tradepit.node.opening import NodeOptions
 from tradepit.node.recovery import History
@@ -96,7 +96,7 @@ MARKET_ID: Final = 1
 _encode = msgspec.json.encode
 
 
-class Market(MarketReads):
+class Market(MarketFirms):
     """An exchange inside this process: accounts, orders, matching, clearing, as a node has them.
 
     Arguments, answers and errors are those of `tradepit.client.Client`. What a rule refuses is
@@ -310,7 +310,9 @@ class Market(MarketReads):
     def set_phase(self, symbol: str, phase: str, *, key: str | None = None) -> Instrument:
         """Halt, resume or close: `continuous`, `halted`, `cancel_only` or `closed`."""
         body = SetPhase(phase)
-        return self._write(lambda market: phase_draft(market, symbol, body, _key(key)), Instrument)
+        return self._write(
+            lambda market: phase_draft(market, symbol, body, _key(key)), Instrument
+        )
 
     # Accounts.
 
@@ -371,7 +373,8 @@ class Market(MarketReads):
 
     def _state(self, account_id: str, action: str, key: str | None) -> AccountState:
         return self._write(
-            lambda market: state_draft(market, account_id, action, _key(key), None), AccountState
+            lambda market: state_draft(market, account_id, action, _key(key), None),
+            AccountState,
         )
 
     # Orders.
@@ -392,7 +395,9 @@ class Market(MarketReads):
     ) -> Order:
         """Cancel an order."""
         number = str(order_id)
-        return self._do(lambda desk, reply: desk.cancel(number, client_id, _key(key), reply), Order)
+        return self._do(
+            lambda desk, reply: desk.cancel(number, client_id, _key(key), reply), Order
+        )
 
     def replace(
         self,
@@ -408,7 +413,8 @@ class Market(MarketReads):
             _encode(Replace(order_id=str(order_id), price=price, quantity=quantity))
         )
         return self._do(
-            lambda desk, reply: desk.replace(order_id, client_id, _key(key), amend, reply), Order
+            lambda desk, reply: desk.replace(order_id, client_id, _key(key), amend, reply),
+            Order,
         )
 
     def batch(
@@ -453,31 +459,6 @@ class Market(MarketReads):
         """
         data = records.tobytes() if isinstance(records, np.ndarray) else records
         return self._ground.execute(data, texts, len(data) // RECORD_BYTES).events
-
-    # How it is done.
-
-    def _write(self, make: Callable[[Lookup], Draft], shape: type[T]) -> T:
-        return self._do(lambda desk, reply: desk.write(lambda: make(desk.market), reply), shape)
-
-    def _do(self, start: Callable[[Desk, Reply], None], shape: type[T]) -> T:
-        desk = self._ground.desk
-        answer = self._ground.answer(lambda reply: start(desk, reply))
-        if answer.status >= 400:
-            raise raised(answer.body, answer.status)
-        return decode(answer.body, shape)
-
-
-def _key(key: str | None) -> bytes | None:
-    return None if key is None else key.encode("latin-1", "replace")
-
-
-def _shape(fields: Mapping[str, Any], shape: type[Body]) -> Body:
-    """Arguments as the body that the API would get: unknown ones are a mistake of the caller."""
-    known = msgspec.structs.fields(shape)
-    unknown = set(fields) - {field.encode_name for field in known}
-    if unknown:
-        raise TypeError(f"there is no argument {', '.join(sorted(unknown))}")
-    return msgspec.json.decode(_encode(dict(fields)), type=shape)
 
 
 def _define(node: MemoryNode, definition: MarketDefinition, market_id: int) -> None:
