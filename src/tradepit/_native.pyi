@@ -228,6 +228,16 @@ class Replica:
     def order_limits(self, account: int) -> list[tuple[int, int, int]]:
         """instrument, quantity_max, value_max; 0 = none."""
 
+    # Phases.
+    def trading_sessions(
+        self,
+    ) -> list[tuple[int, bool, int, int, int, int, int, int, int, int, list[int]]]:
+        """instrument, is_held, next_at, reopens_at, reopens_phase, band_ppm, protection_ppm,
+        halt_ns, auction_ns, band_reference, schedule (seven entries as in SET_SCHEDULE)."""
+    def crossing(self, instrument: int) -> tuple[int, int, int] | None:
+        """Price, volume, surplus (bids less asks) of the round that an uncrossing would make now;
+        None when the book is not crossed."""
+
     # Book.
     def top(self, instrument: int) -> tuple[int, int, int, int]:
         """bid price, bid quantity, ask price, ask quantity; 0, 0 for an empty side."""

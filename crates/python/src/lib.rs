@@ -5,6 +5,7 @@ mod dbn_file;
 mod dbn_reader;
 mod feed_board;
 mod firms;
+mod phases;
 mod replay_text;
 mod replica;
 mod session;

@@ -1,7 +1,7 @@
 //! `Replica`: an engine and its bounded history, fed by frames.
 
 use crate::tuples::{FillRow, PositionRow, fill_row, order_tuple, position_row, trade_tuple};
-use crate::{Applied, EnginePanicked, FrameError, as_slice, firms};
+use crate::{Applied, EnginePanicked, FrameError, as_slice, firms, phases};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -375,6 +375,14 @@ impl Replica {
     fn order_limits(&self, account: u32) -> PyResult<Vec<(u32, i64, i64)>> {
         self.check_account(account)?;
         Ok(self.engine.guard_view(account).order_limits)
+    }
+
+    fn trading_sessions(&self) -> Vec<phases::TradingSessionRow> {
+        phases::trading_sessions(&self.engine)
+    }
+
+    fn crossing(&self, instrument: u32) -> Option<(i64, i64, i64)> {
+        phases::crossing(&self.engine, instrument)
     }
 
     fn top(&self, instrument: u32) -> (i64, i128, i64, i128) {

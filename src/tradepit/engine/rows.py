@@ -40,6 +40,30 @@ class InstrumentRow(NamedTuple):
     unit: int
 
 
+class TradingSessionRow(NamedTuple):
+    """What governs an instrument's phases; a time of 0 = none."""
+
+    instrument: int
+    is_held: bool
+    next_at: int
+    reopens_at: int
+    reopens_phase: int
+    band_ppm: int
+    protection_ppm: int
+    halt_ns: int
+    auction_ns: int
+    band_reference: int
+    schedule: list[int]
+
+
+class CrossingRow(NamedTuple):
+    """What a round of uncrossing would come to; the surplus is bids less asks."""
+
+    price: int
+    volume: int
+    surplus: int
+
+
 class AccountRow(NamedTuple):
     """One account."""
 
@@ -49,6 +73,40 @@ class AccountRow(NamedTuple):
     account_state: int
     open_orders: int
     open_orders_max: int
+
+
+class OrderLimitsRow(NamedTuple):
+    """Bounds of one order of an account in an instrument; 0 = none."""
+
+    instrument: int
+    quantity_max: int
+    value_max: int
+
+
+class GuardRow(NamedTuple):
+    """An account's message rate, runaway guard and dead-man timer, and what they have counted;
+    0 = none."""
+
+    messages_max: int
+    repeats_max: int
+    window_ns: int
+    traded_max: int
+    traded_asset: int
+    messages: int
+    repeats: int
+    traded: int
+    dead_man_at_ns: int
+
+
+class SessionRow(NamedTuple):
+    """One live session of an account."""
+
+    session: int
+    name: str
+    cancels_on_disconnect: bool
+    binding: int
+    holder: int
+    lease_until_ns: int
 
 
 class BalanceRow(NamedTuple):
