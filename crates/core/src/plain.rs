@@ -13,12 +13,13 @@ const INSTRUMENTS_MAX: usize = 256;
 /// Longest number: it fits 63 bits.
 const DIGITS_MAX: usize = 18;
 const KEY_MAX: usize = 64;
-const NOT_PLAIN: [&str; 12] = [
+const NOT_PLAIN: [&str; 13] = [
     "time_in_force",
     "post_only",
     "client_order_id",
     "display_quantity",
     "stop_price",
+    "trail_amount",
     "expires_at",
     "self_trade_prevention",
     "reduce_only",

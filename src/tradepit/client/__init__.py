@@ -27,12 +27,14 @@ from tradepit.client.firm_models import (
 )
 from tradepit.client.following import Message
 from tradepit.client.models import (
+    Auction,
     Cancel,
     MassCancel,
     Order,
     OrderBook,
     Place,
     Replace,
+    ScheduleEntry,
     Trade,
 )
 from tradepit.client.replay_streams import AsyncReplayStream, ReplayStream
@@ -55,6 +57,7 @@ __all__ = [
     "AsyncClient",
     "AsyncReplayStream",
     "AsyncStream",
+    "Auction",
     "Cancel",
     "Client",
     "ClientError",
@@ -84,6 +87,7 @@ __all__ = [
     "Reservation",
     "Reserve",
     "RetryPolicy",
+    "ScheduleEntry",
     "SetQuote",
     "Stream",
     "Trade",

@@ -6,7 +6,7 @@ A write carries an idempotency key, so that it can be repeated until an answer c
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
@@ -19,11 +19,15 @@ from tradepit.client.models import (
     AccountFill,
     AccountLimits,
     AccountState,
+    Auction,
     Balance,
     BatchAnswer,
     BatchOperation,
+    BoundSession,
     CancelCount,
+    DeadMan,
     Instrument,
+    MarketPhase,
     Number,
     Order,
     OrderBook,
@@ -32,6 +36,7 @@ from tradepit.client.models import (
     Place,
     Position,
     Problem,
+    ScheduleEntry,
     Trade,
 )
 
@@ -122,6 +127,31 @@ def set_phase(symbol: str, phase: str, key: str | None) -> Call[Instrument]:
     return Call("PUT", path, _decode_instrument, body=body, key=key or new_key())
 
 
+def set_market_phase(phase: str, key: str | None) -> Call[MarketPhase]:
+    """The same for every instrument."""
+    return _write("PUT", "/market/phase", {"phase": phase}, _decode_market_phase, key)
+
+
+def set_schedule(
+    symbol: str, entries: Iterable[ScheduleEntry | Mapping[str, Any]], key: str | None
+) -> Call[Instrument]:
+    """Phases by time of day."""
+    path = f"{_instrument_path(symbol)}/schedule"
+    body = _encode({"entries": list(entries)})
+    return Call("PUT", path, _decode_instrument, body=body, key=key or new_key())
+
+
+def set_safety(symbol: str, fields: Mapping[str, Number], key: str | None) -> Call[Instrument]:
+    """Automatic halts and protection; what is not among the fields stays."""
+    path = f"{_instrument_path(symbol)}/safety"
+    return Call("PUT", path, _decode_instrument, body=_encode(fields), key=key or new_key())
+
+
+def get_auction(symbol: str) -> Call[Auction]:
+    """What an uncrossing would come to now."""
+    return Call("GET", f"{_instrument_path(symbol)}/auction", _decode_auction)
+
+
 def _instrument_path(symbol: str) -> str:
     return f"{BASE_PATH}/instruments/{quote(symbol, safe='')}"
 
@@ -172,8 +202,25 @@ def set_limits(account_id: str, fields: Mapping[str, Any], key: str | None) -> C
     return Call("PUT", path, _decode_limits, body=_encode(fields), key=key or new_key())
 
 
+def get_limits(account_id: str) -> Call[AccountLimits]:
+    """The limits of an account."""
+    return Call("GET", _account_path(account_id, "limits"), _decode_limits)
+
+
+def set_dead_man(account_id: str, timeout_ms: int, key: str | None) -> Call[DeadMan]:
+    """Cancel all orders unless this is sent again in time."""
+    path = _account_path(account_id, "dead-man")
+    body = _encode({"timeout_ms": timeout_ms})
+    return Call("POST", path, _decode_dead_man, body=body, key=key or new_key())
+
+
+def list_sessions(account_id: str) -> Call[tuple[BoundSession, ...]]:
+    """Live sessions of an account."""
+    return Call("GET", _account_path(account_id, "sessions"), _decode_sessions)
+
+
 def change_state(account_id: str, action: str, key: str | None) -> Call[AccountState]:
-    """Suspend, resume or kill."""
+    """Suspend, resume, make cancel-only, or kill."""
     path = _account_path(account_id, action)
     return Call("POST", path, _decode_state, key=key or new_key())
 
@@ -205,10 +252,16 @@ def replace_order(
     client_id: str | None,
     price: Number | None,
     quantity: Number | None,
+    stop_price: Number | None,
     key: str | None,
 ) -> Call[Order]:
-    """A new price, a new total quantity (fills included), or both."""
-    fields = {"client_id": client_id, "price": price, "quantity": quantity}
+    """A new price, a new total quantity (fills included), of a waiting order a new stop price."""
+    fields = {
+        "client_id": client_id,
+        "price": price,
+        "quantity": quantity,
+        "stop_price": stop_price,
+    }
     given = {name: value for name, value in fields.items() if value is not None}
     return _write("PATCH", f"/orders/{order_id}", given, _decode_order, key)
 
@@ -297,6 +350,10 @@ _decode_instrument_page = msgspec.json.Decoder(Page[Instrument]).decode
 _decode_queue = msgspec.json.Decoder(OrderQueue).decode
 _decode_account_trades = msgspec.json.Decoder(Page[AccountFill]).decode
 _decode_limits = msgspec.json.Decoder(AccountLimits).decode
+_decode_auction = msgspec.json.Decoder(Auction).decode
+_decode_market_phase = msgspec.json.Decoder(MarketPhase).decode
+_decode_dead_man = msgspec.json.Decoder(DeadMan).decode
+_decode_session_page = msgspec.json.Decoder(Page[BoundSession]).decode
 _decode_state = msgspec.json.Decoder(AccountState).decode
 _decode_balance_page = msgspec.json.Decoder(Page[Balance]).decode
 _decode_position_page = msgspec.json.Decoder(Page[Position]).decode
@@ -313,6 +370,10 @@ def _decode_balances(content: bytes) -> tuple[Balance, ...]:
 
 def _decode_positions(content: bytes) -> tuple[Position, ...]:
     return _decode_position_page(content).items
+
+
+def _decode_sessions(content: bytes) -> tuple[BoundSession, ...]:
+    return _decode_session_page(content).items
 
 
 def _decode_count(content: bytes) -> int:

@@ -57,15 +57,16 @@ class Order(Struct, frozen=True):
     created_at: str | None = None
     updated_at: str | None = None
     reject_reason: str | None = None
+    close_reason: str | None = None
+    """Why it ended without being filled."""
     display_quantity: Decimal | None = None
-    """Largest part of it that the book shows."""
+    """What an iceberg shows at most."""
     stop_price: Decimal | None = None
-    """Of a trailing stop where it is now."""
     trail_amount: Decimal | None = None
     triggered: bool | None = None
-    """Of stop types: whether it no longer waits for its stop price."""
+    """Of a stop order: False while it waits."""
     quote: bool = False
-    """A side of a quote."""
+    """Whether it is a side of a quote."""
 
     @property
     def is_open(self) -> bool:
@@ -162,6 +163,8 @@ class Account(Struct, frozen=True):
     state: str | None = None
     open_orders: int = 0
     balances: tuple[Balance, ...] = ()
+    dead_man_at: str | None = None
+    """Then all its orders leave, unless the timer is set anew."""
     api_key: str | None = None
     """In key mode, once: when the account is opened."""
     api_secret: str | None = None
@@ -173,20 +176,52 @@ class Account(Struct, frozen=True):
 
 
 class AccountState(Struct, frozen=True):
-    """What suspending, resuming or killing an account came to."""
+    """What suspending, resuming, killing an account, or making it cancel-only, came to."""
 
     id: str
     state: str
     cancelled: int = 0
 
 
+class InstrumentLimits(Struct, frozen=True):
+    """Limits of an account in one instrument; None = none."""
+
+    instrument: str
+    max_quantity: Decimal | None = None
+    max_value: Decimal | None = None
+    position_max: Decimal | None = None
+
+
 class AccountLimits(Struct, frozen=True):
-    """The limits of an account; what is not named has none."""
+    """The limits of an account; 0, None, or not named = none."""
 
     id: str
     open_orders_max: int = 0
     positions: dict[str, Decimal] = {}
     credit: dict[str, Decimal] = {}
+    instruments: tuple[InstrumentLimits, ...] = ()
+    messages_per_second: int = 0
+    repeats_max: int = 0
+    window_seconds: Decimal = Decimal(0)
+    traded_max: Decimal | None = None
+    traded_asset: str | None = None
+
+
+class DeadMan(Struct, frozen=True):
+    """An account's dead-man timer; it is off when it expires at no time."""
+
+    account: str
+    timeout_ms: int
+    expires_at: str | None = None
+
+
+class BoundSession(Struct, frozen=True):
+    """A live session: orders that leave with a connection."""
+
+    session: str
+    name: str
+    binding: str
+    cancel_on_disconnect: bool
 
 
 class LastFill(Struct, frozen=True):
@@ -213,6 +248,42 @@ class Position(Struct, frozen=True):
     """In messages of the channel `positions`, when the node remembers it."""
 
 
+class ScheduleEntry(Struct, frozen=True, omit_defaults=True):
+    """A phase that is set at a time of day (UTC), every day or on some."""
+
+    at: str
+    phase: str
+    days: tuple[str, ...] = ()
+    """`mon` to `sun`; none: every day."""
+
+
+class Transition(Struct, frozen=True):
+    """A phase that will come by itself."""
+
+    at: str
+    phase: str
+
+
+class Auction(Struct, frozen=True):
+    """What an uncrossing would come to now; no price while the book is not crossed."""
+
+    instrument: str
+    phase: str
+    indicative_price: Decimal | None
+    indicative_volume: Decimal
+    surplus: Decimal
+    surplus_side: Side | None = None
+    next_transition: Transition | None = None
+    as_of: int = 0
+
+
+class MarketPhase(Struct, frozen=True):
+    """The phase that all instruments were set to."""
+
+    phase: str
+    instruments: tuple[str, ...] = ()
+
+
 class Instrument(Struct, frozen=True):
     """What is traded, and in which steps."""
 
@@ -230,6 +301,14 @@ class Instrument(Struct, frozen=True):
     price_collar_percent: Decimal | None = None
     maker_fee_bps: Decimal | None = None
     taker_fee_bps: Decimal | None = None
+    schedule: tuple[ScheduleEntry, ...] = ()
+    next_transition: Transition | None = None
+    held: bool = False
+    """Halted by hand: the schedule passes it by."""
+    band_percent: Decimal | None = None
+    protection_percent: Decimal | None = None
+    halt_seconds: Decimal = Decimal(0)
+    auction_seconds: Decimal = Decimal(0)
 
 
 T = TypeVar("T")
@@ -266,6 +345,7 @@ class Place(Struct, frozen=True, omit_defaults=True, tag_field="op", tag="place"
     client_order_id: str | None = None
     display_quantity: Number | None = None
     stop_price: Number | None = None
+    trail_amount: Number | None = None
     expires_at: str | None = None
     self_trade_prevention: str | None = None
     reduce_only: bool = False
@@ -289,6 +369,7 @@ class PlaceFields(_PlaceRequired, total=False):
     client_order_id: str | None
     display_quantity: Number | None
     stop_price: Number | None
+    trail_amount: Number | None
     expires_at: str | None
     self_trade_prevention: str | None
     reduce_only: bool
@@ -304,12 +385,13 @@ class Cancel(Struct, frozen=True, omit_defaults=True, tag_field="op", tag="cance
 
 
 class Replace(Struct, frozen=True, omit_defaults=True, tag_field="op", tag="replace", kw_only=True):
-    """Batch operation: a new price, a new total quantity (fills included), or both."""
+    """Batch operation: a new price, total quantity (fills included), or stop price."""
 
     order_id: str
     client_id: str | None = None
     price: Number | None = None
     quantity: Number | None = None
+    stop_price: Number | None = None
     valid_until: str | None = None
 
 

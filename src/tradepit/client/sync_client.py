@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Final, Literal, TypeVar, Unpack, overload
@@ -27,10 +27,14 @@ from tradepit.client.models import (
     AccountFill,
     AccountLimits,
     AccountState,
+    Auction,
     Balance,
     BatchOperation,
     BatchResult,
+    BoundSession,
+    DeadMan,
     Instrument,
+    MarketPhase,
     Number,
     Order,
     OrderBook,
@@ -39,6 +43,7 @@ from tradepit.client.models import (
     Place,
     PlaceFields,
     Position,
+    ScheduleEntry,
     Side,
     Trade,
 )
@@ -129,8 +134,33 @@ class Client(FirmRequests):
         return self._send(calls.remove_instrument(symbol, key))
 
     def set_phase(self, symbol: str, phase: str, *, key: str | None = None) -> Instrument:
-        """Halt, resume or close: `continuous`, `halted`, `cancel_only` or `closed`."""
+        """Set a phase: `continuous`, `halted`, `cancel_only`, `closed`, or one that gathers
+        orders for an auction: `pre_open`, `auction`, `closing_auction`."""
         return self._send(calls.set_phase(symbol, phase, key))
+
+    def set_market_phase(self, phase: str, *, key: str | None = None) -> MarketPhase:
+        """Set the phase of every instrument."""
+        return self._send(calls.set_market_phase(phase, key))
+
+    def set_schedule(
+        self,
+        symbol: str,
+        entries: Iterable[ScheduleEntry | Mapping[str, Any]],
+        *,
+        key: str | None = None,
+    ) -> Instrument:
+        """Set phases by time of day (UTC), such as `{"at": "08:00", "phase": "pre_open"}`; no
+        entries take the schedule away."""
+        return self._send(calls.set_schedule(symbol, entries, key))
+
+    def set_safety(self, symbol: str, *, key: str | None = None, **fields: Number) -> Instrument:
+        """Set `band_percent`, `protection_percent`, `halt_seconds`, `auction_seconds`; what is not
+        given stays."""
+        return self._send(calls.set_safety(symbol, fields, key))
+
+    def auction(self, symbol: str) -> Auction:
+        """What an auction of an instrument would come to now."""
+        return self._send(calls.get_auction(symbol))
 
     # Accounts.
 
@@ -190,7 +220,10 @@ class Client(FirmRequests):
     def set_limits(
         self, account_id: str, *, key: str | None = None, **fields: Any
     ) -> AccountLimits:
-        """Set limits: `open_orders_max`, `positions` by symbol, `credit` by asset."""
+        """Set limits: `open_orders_max`, `credit` by asset, `instruments` (a list of `instrument`,
+        `max_quantity`, `max_value`, `position_max`), `messages_per_second`, and the runaway guard:
+        `repeats_max`, `traded_max` of `traded_asset`, per `window_seconds`. What is not given
+        stays, 0 takes a limit away."""
         return self._send(calls.set_limits(account_id, fields, key))
 
     def suspend(self, account_id: str, *, key: str | None = None) -> AccountState:
@@ -200,6 +233,22 @@ class Client(FirmRequests):
     def resume(self, account_id: str, *, key: str | None = None) -> AccountState:
         """Take the account's orders again."""
         return self._send(calls.change_state(account_id, "resume", key))
+
+    def limits(self, account_id: str) -> AccountLimits:
+        """The limits of an account."""
+        return self._send(calls.get_limits(account_id))
+
+    def set_dead_man(self, account_id: str, *, timeout_ms: int, key: str | None = None) -> DeadMan:
+        """Cancel all of the account's orders unless this is called again in time; 0 = off."""
+        return self._send(calls.set_dead_man(account_id, timeout_ms, key))
+
+    def sessions(self, account_id: str) -> tuple[BoundSession, ...]:
+        """Live sessions of an account, whose orders leave with their connections."""
+        return self._send(calls.list_sessions(account_id))
+
+    def cancel_only(self, account_id: str, *, key: str | None = None) -> AccountState:
+        """Refuse the account's new orders; those that rest stay, and it may cancel them."""
+        return self._send(calls.change_state(account_id, "cancel-only", key))
 
     def kill(self, account_id: str, *, key: str | None = None) -> AccountState:
         """Cancel all of the account's orders and refuse new ones."""
@@ -230,12 +279,19 @@ class Client(FirmRequests):
         *,
         price: Number | None = None,
         quantity: Number | None = None,
+        stop_price: Number | None = None,
         client_id: str | None = None,
         key: str | None = None,
     ) -> Order:
-        """Give an order a new price, a new total quantity (fills included), or both."""
+        """Give an order a new price, a new total quantity (fills included), and while it waits a
+        new stop price."""
         call = calls.replace_order(
-            order_id, client_id=client_id, price=price, quantity=quantity, key=key
+            order_id,
+            client_id=client_id,
+            price=price,
+            quantity=quantity,
+            stop_price=stop_price,
+            key=key,
         )
         return self._send(call)
 

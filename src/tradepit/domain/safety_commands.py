@@ -86,9 +86,7 @@ def set_dead_man(
     return wire.SET_DEAD_MAN.pack(*header, timeout_ns)
 
 
-def bind_session(
-    *, account: int, cancels: bool, key: Key = NO_KEY, valid_until: int = 0
-) -> bytes:
+def bind_session(*, account: int, cancels: bool, key: Key = NO_KEY, valid_until: int = 0) -> bytes:
     """BIND_SESSION; its text is the name. `cancels`: its orders leave when it ends."""
     header = _header(CommandKind.BIND_SESSION, account, 0, key, valid_until, mode=int(cancels))
     return wire.BIND_SESSION.pack(header[0], header[1] | RecordFlag.TEXT, *header[2:])

@@ -75,40 +75,6 @@ class AccountRow(NamedTuple):
     open_orders_max: int
 
 
-class OrderLimitsRow(NamedTuple):
-    """Bounds of one order of an account in an instrument; 0 = none."""
-
-    instrument: int
-    quantity_max: int
-    value_max: int
-
-
-class GuardRow(NamedTuple):
-    """An account's message rate, runaway guard and dead-man timer, and what they have counted;
-    0 = none."""
-
-    messages_max: int
-    repeats_max: int
-    window_ns: int
-    traded_max: int
-    traded_asset: int
-    messages: int
-    repeats: int
-    traded: int
-    dead_man_at_ns: int
-
-
-class SessionRow(NamedTuple):
-    """One live session of an account."""
-
-    session: int
-    name: str
-    cancels_on_disconnect: bool
-    binding: int
-    holder: int
-    lease_until_ns: int
-
-
 class BalanceRow(NamedTuple):
     """Money of one account in one asset."""
 

@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 
 from tradepit.domain.wire import AccountState, EventKind
+from tradepit.gateway.account_limits import limits_records
 from tradepit.gateway.administration import (
     AdminDraft,
     funds_record,
     known_account,
-    limits_records,
     open_account_records,
     optional_key,
     state_record,
@@ -26,9 +26,18 @@ from tradepit.gateway.statements import account_body, limits_body
 STATES: Final = {
     "suspend": AccountState.SUSPENDED,
     "resume": AccountState.ACTIVE,
+    "cancel-only": AccountState.CANCEL_ONLY,
     "kill": AccountState.KILLED,
 }
 """What is done to an account, and the state it is in then."""
+
+LIMITS_CHANGED: Final = frozenset(
+    {
+        EventKind.ACCOUNT_LIMITS_CHANGED,
+        EventKind.ORDER_LIMITS_CHANGED,
+        EventKind.ACCOUNT_GUARD_CHANGED,
+    }
+)
 
 
 def open_account_draft(market: Market, body: OpenAccount, key: bytes | None) -> AdminDraft:
@@ -80,12 +89,12 @@ def _funds_moved(market: Market, account_id: str, record: bytes) -> AdminDraft:
 def limits_draft(market: Market, account_id: str, body: Limits, key: bytes | None) -> AdminDraft:
     """New limits of an account."""
     account = known_account(market, account_id)
-    records = limits_records(market, account, body, optional_key(key))
+    records = limits_records(market, account, body, key)
     return AdminDraft(
         market,
         records,
         b"",
-        EventKind.ACCOUNT_LIMITS_CHANGED,
+        LIMITS_CHANGED,
         lambda _: limits_body(market, account_id, account),
     )
 
@@ -93,7 +102,7 @@ def limits_draft(market: Market, account_id: str, body: Limits, key: bytes | Non
 def state_draft(
     market: Market, account_id: str, action: str, key: bytes | None, valid_until: str | None
 ) -> AdminDraft:
-    """Suspend, resume or kill."""
+    """Suspend, resume, make cancel-only, or kill."""
     state = STATES[action]
     account = known_account(market, account_id)
     record = state_record(account, state, optional_key(key), valid_until)

@@ -33,13 +33,16 @@ from tradepit.gateway.requests import (
     page_body,
     read_body,
 )
-from tradepit.gateway.shapes import Limits, MoveFunds, OpenAccount, Transfer
+from tradepit.gateway.safety_drafts import DeadManDraft
+from tradepit.gateway.shapes import Limits, MoveFunds, OpenAccount, SetDeadMan, Transfer
 from tradepit.gateway.statements import (
     account_body,
     balances_of,
+    limits_body,
     own_fill_texts,
     own_fills,
     position_of,
+    session_texts,
 )
 
 
@@ -209,6 +212,37 @@ async def set_limits(
     )
 
 
+@get("/accounts/{account_id:str}/limits")
+async def read_limits(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
+    await gateway.waiters.reach(request)
+    account = known_account(gateway.desk.market, account_id)
+    return json_response(limits_body(gateway.desk.market, account_id, account))
+
+
+@post("/accounts/{account_id:str}/dead-man", status_code=200)
+async def set_dead_man(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
+    body = decode(await read_body(request, gateway.config.order_body_max), SetDeadMan)
+    key = idempotency_key(request)
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(lambda: DeadManDraft(market, account_id, body, key), reply)
+    )
+
+
+@get("/accounts/{account_id:str}/sessions")
+async def list_sessions(
+    request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
+) -> Response[bytes]:
+    await gateway.waiters.reach(request)
+    account = known_account(gateway.desk.market, account_id)
+    items = session_texts(gateway.desk.market, account)
+    return json_response(page_body(items, gateway.node.replica.sequence, None))
+
+
 @post([f"/accounts/{{account_id:str}}/{action}" for action in STATES], status_code=200)
 async def change_state(
     request: AnyRequest, gateway: GatewayGiven, account_id: FromPath[str]
@@ -235,5 +269,8 @@ HANDLERS: Final = (
     withdraw,
     transfer,
     set_limits,
+    read_limits,
+    set_dead_man,
+    list_sessions,
     change_state,
 )

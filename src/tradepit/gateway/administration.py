@@ -8,11 +8,12 @@ from typing import Final
 from tradepit.domain import commands
 from tradepit.domain.commands import NO_KEY, OPENED_HERE, Key, key_of, text_entry
 from tradepit.domain.decimals import DecimalError, parse_units, step_of
-from tradepit.domain.wire import AccountState, AccountType, EventKind, Phase
+from tradepit.domain.schedule import PHASES
+from tradepit.domain.wire import AccountState, AccountType, EventKind
 from tradepit.engine.rows import AssetRow
 from tradepit.gateway.drafts import Draft, Market
 from tradepit.gateway.fields import check_key, choose, time_field, visible
-from tradepit.gateway.listing import Instrument, number_refused
+from tradepit.gateway.listing import number_refused
 from tradepit.gateway.problems import problem_of, refused
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import (
@@ -33,12 +34,6 @@ ASSET_SCALE: Final = 8
 ASSET_SCALE_MAX: Final = 18
 NAME_BYTES_MAX: Final = 128
 ACCOUNT_TYPES: Final = {"cash": int(AccountType.CASH), "credit": int(AccountType.CREDIT)}
-PHASES: Final = {
-    "continuous": int(Phase.CONTINUOUS),
-    "halted": int(Phase.HALTED),
-    "cancel_only": int(Phase.CANCEL_ONLY),
-    "closed": int(Phase.CLOSED),
-}
 
 
 def optional_key(key: bytes | None) -> Key:
@@ -55,20 +50,21 @@ def known_account(market: Market, account_id: str, *, field: str | None = None) 
 
 
 class AdminDraft(Draft):
-    """Records that stand or fall by themselves; answered by `render` once `last` has happened.
+    """Records that stand or fall by themselves; answered by `render` once one of `last` happened.
 
     `render` is given the number of an ending MASS_CANCELLED, else 0, and says None when what a
     repeated command claims to have done does not exist.
     """
 
     __slots__ = ("last", "render", "status")
+    is_last = True
 
     def __init__(
         self,
         market: Market,
         records: list[bytes],
         texts: bytes,
-        last: EventKind,
+        last: EventKind | frozenset[EventKind],
         render: Callable[[int], bytes | None],
         *,
         status: int = 200,
@@ -78,31 +74,17 @@ class AdminDraft(Draft):
         self.records = b"".join(records)
         self.texts = texts
         self.count = len(records)
-        self.last = last
+        self.last = frozenset({last}) if isinstance(last, EventKind) else last
         self.render = render
         self.status = status
         self.is_urgent = is_urgent
 
-    def answer(self, events: bytes, start: int, stop: int, sequence: int) -> Answer:
-        found = -1
-        for position in range(start, stop, 96):
-            kind = events[position]
-            if kind == EventKind.COMMAND_REJECTED:
-                return self._rejected(events, position, sequence)
-            if kind == EventKind.COMMAND_REPEATED:
-                return self._repeated(events, position)
-            if self._concerns(events, position, kind):
-                found = position
-        if found < 0:
-            return super().answer(events, stop, stop, sequence)
-        return self._done(events, found, stop, sequence + self.count - 1)
-
     def _concerns(self, events: bytes, position: int, kind: int) -> bool:
-        return kind == self.last
+        return kind in self.last
 
     def _done(self, events: bytes, position: int, stop: int, sequence: int) -> Answer:
         count = 0
-        if self.last == EventKind.MASS_CANCELLED:
+        if events[position] == EventKind.MASS_CANCELLED:
             count = int.from_bytes(events[position + 24 : position + 32], "little")
         return Answer(self.status, self.render(count) or b"{}", sequence)
 
@@ -129,13 +111,14 @@ def open_account_records(
         )
     ]
     if account_type == AccountType.CREDIT:
-        records += _credit_records(market, OPENED_HERE, body)
+        records += credit_records(market, OPENED_HERE, body)
     elif body.credit:
         raise refused("not_credit_account", field="credit")
     return records, commands.account_text(account_id, body.name)
 
 
-def _credit_records(market: Market, account: int, body: OpenAccount | Limits) -> list[bytes]:
+def credit_records(market: Market, account: int, body: OpenAccount | Limits) -> list[bytes]:
+    """Records that give an account credit, without a bound when the body names none."""
     if body.credit is None:
         return [commands.set_credit(account=account, asset=0, credit=CREDIT_MAX)]
     return [
@@ -156,43 +139,6 @@ def _not_negative(market: Market, code: str, text: bytes | None) -> int:
     if not 0 <= units <= CREDIT_MAX:
         raise refused("invalid_limit", "credit is 0 or more", field="credit", status=400)
     return units
-
-
-def limits_records(market: Market, account: int, body: Limits, key: Key) -> list[bytes]:
-    """Records that set limits of an account."""
-    until = time_field(body.valid_until, "valid_until")
-    records: list[bytes] = []
-    if body.open_orders_max is not None:
-        records.append(
-            commands.set_account_limits(
-                account=account, open_orders_max=body.open_orders_max, key=key, valid_until=until
-            )
-        )
-    for symbol, raw in (body.positions or {}).items():
-        instrument = market.listing.find(symbol, "positions")
-        lots = _limit_lots(instrument, decimal_text(raw, "positions"))
-        records.append(
-            commands.set_position_limit(
-                account=account, instrument=instrument.number, position_max=lots, valid_until=until
-            )
-        )
-    if body.credit is not None:
-        records += _credit_records(market, account, body)
-    if not records:
-        raise refused("invalid_field", "no limit is given", field="open_orders_max")
-    return records
-
-
-def _limit_lots(instrument: Instrument, text: bytes | None) -> int:
-    if text is None:
-        return 0
-    try:
-        lots = parse_units(text, instrument.row.lot_mantissa, instrument.row.lot_exponent)
-    except DecimalError as error:
-        raise number_refused(error, "lot_size", "positions", instrument.lot_size) from None
-    if lots < 0:
-        raise refused("invalid_limit", "a limit is 0 or more", field="positions", status=400)
-    return lots
 
 
 def funds_record(

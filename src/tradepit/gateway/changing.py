@@ -8,9 +8,17 @@ from msgspec import UNSET
 
 from tradepit.domain import commands
 from tradepit.domain.commands import NO_KEY, OPENED_HERE, Key, key_of
-from tradepit.domain.wire import EventKind, OrderStatus, RejectReason
-from tradepit.gateway.drafts import Draft, Market
+from tradepit.domain.wire import (
+    ORDER_CANCELLED_DTYPE,
+    CloseReason,
+    EventKind,
+    OrderStatus,
+    OrderType,
+    RejectReason,
+)
+from tradepit.gateway.drafts import Draft, Market, offset_of
 from tradepit.gateway.fields import SIDES, choose, order_number, time_field, visible
+from tradepit.gateway.listing import Instrument
 from tradepit.gateway.problems import Problem, problem_of, refused
 from tradepit.gateway.rejects import Reject
 from tradepit.gateway.replies import Answer, Memory, Recall
@@ -18,6 +26,11 @@ from tradepit.gateway.shapes import AmendOrder
 
 _UNKNOWN_ORDER: Final = int(RejectReason.UNKNOWN_ORDER)
 _MASS_CANCELLED: Final = int(EventKind.MASS_CANCELLED)
+_REQUESTED: Final = int(CloseReason.REQUESTED)
+_REASON: Final = offset_of(ORDER_CANCELLED_DTYPE, "reason")
+"""Where the reason of an ORDER_CANCELLED stands."""
+
+_NEVER_WAIT: Final = (OrderType.LIMIT, OrderType.MARKET)
 _LIVE: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
@@ -97,17 +110,17 @@ class CancelDraft(OrderDraft):
         )
 
     def _concerns(self, events: bytes, position: int, kind: int) -> bool:
-        # An expiry of another order may come first; one of this very order makes the cancel
-        # meet an unknown order, and then a reject follows.
+        # This very order may have left before, by time, a timer or an auction; then the cancel
+        # meets an unknown order, and a reject follows.
         return (
             kind == EventKind.ORDER_CANCELLED
             and self._names_order(events, position)
-            and events[position + 7] == OrderStatus.CANCELLED
+            and events[position + _REASON] == _REQUESTED
         )
 
 
 class ReplaceDraft(OrderDraft):
-    """A new price or total of one order."""
+    """A new price, total or stop price of one order."""
 
     __slots__ = ("amend",)
 
@@ -131,8 +144,10 @@ class ReplaceDraft(OrderDraft):
         new_price, new_quantity = self.amend.price, self.amend.quantity
         price = 0 if new_price is UNSET else instrument.price_of(new_price, "price")
         quantity = 0 if new_quantity is UNSET else instrument.quantity_of(new_quantity, "quantity")
-        if not price and not quantity:
-            raise refused("invalid_field", "give a price, a quantity or both", field="price")
+        stop = self._stop(instrument, row[4])
+        if not price and not quantity and not stop:
+            detail = "give a price, a quantity or a stop_price"
+            raise refused("invalid_field", detail, field="price")
         self.records = commands.replace_order(
             account=self.account,
             order_id=self.order_id,
@@ -140,9 +155,21 @@ class ReplaceDraft(OrderDraft):
             definition_version=instrument.version,
             price=price or None,
             quantity=quantity or None,
+            stop_price=stop or None,
             key=self.key,
             valid_until=time_field(self.amend.valid_until, "valid_until"),
         )
+
+    def _stop(self, instrument: Instrument, order_type: int) -> int:
+        """Ticks of the new stop price, 0 = none; raises `Refused` for types that take none."""
+        raw = self.amend.stop_price
+        stop = 0 if raw is UNSET else instrument.price_of(raw, "stop_price")
+        if stop and order_type in _NEVER_WAIT:
+            raise refused("invalid_field", "the order has no stop price", field="stop_price")
+        if stop and order_type == OrderType.TRAILING_STOP:
+            detail = "the stop of a trailing stop follows the trade price"
+            raise refused("invalid_field", detail, field="stop_price")
+        return stop
 
     def _concerns(self, events: bytes, position: int, kind: int) -> bool:
         return kind == EventKind.ORDER_REPLACED
@@ -152,6 +179,7 @@ class MassCancelDraft(Draft):
     """The cancel of everything that matches, or of the order of one client order id."""
 
     __slots__ = ()
+    is_last = True
 
     def __init__(
         self,

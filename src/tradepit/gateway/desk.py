@@ -207,15 +207,19 @@ class Desk:
                 drafts.append(problem_answer(error.problem))
         return drafts
 
-    def operation_draft(self, operation: Operation, key: bytes | None) -> Draft:
-        """Return the draft of one operation of a batch or socket message; raises `Refused`."""
+    def operation_draft(self, operation: Operation, key: bytes | None, session: int = 0) -> Draft:
+        """Return the draft of one operation of a batch or socket message; raises `Refused`.
+
+        Args:
+            session: of the account, that a new order comes with; 0 = none.
+        """
         market = self.market
         op = operation.op
         if op == "place":
             for field in ("instrument", "side"):
                 if getattr(operation, field) is None:
                     raise refused("invalid_field", f"{field} is missing", field=field)
-            return PlaceDraft(market, operation, key)
+            return PlaceDraft(market, operation, key, session=session)
         if op == "mass_cancel":
             return MassCancelDraft(
                 market,
@@ -241,6 +245,7 @@ class Desk:
         amend = AmendOrder(
             price=operation.price,
             quantity=operation.quantity,
+            stop_price=operation.stop_price,
             valid_until=operation.valid_until,
         )
         return ReplaceDraft(market, operation.order_id, operation.client_id, key, amend)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Final
 
+import numpy as np
+
 from tradepit.domain import commands
 from tradepit.domain.wire import COMMAND_REPEATED, EventKind, RejectReason
 from tradepit.gateway.answers import Renderer
@@ -51,7 +53,17 @@ class StaleDefinition(Exception):
 
 
 class Draft(ABC):
-    """One write. `records` and `texts` go to the journal; `answer` reads what came back."""
+    """One write. `records` and `texts` go to the journal; `answer` reads what came back.
+
+    The events of a command are not all its own. Before them stands what market time brought about
+    (expiries, phases and their auctions, timers), after them the runs of stop orders that were
+    triggered: other orders, other takers, under the same sequence. What a draft takes for its own
+    is therefore told apart by more than the kind of an event. Rejects and repeats are always the
+    command's.
+    """
+
+    is_last = False
+    """Of several events that concern it, the last is its own; else the first is."""
 
     __slots__ = (
         "account",
@@ -82,21 +94,24 @@ class Draft(ABC):
 
         Raises `StaleDefinition` when the draft must be translated anew.
         """
-        position = start
-        while position < stop:
+        found = -1
+        for position in range(start, stop, EVENT_BYTES):
             kind = events[position]
             if kind == _REJECTED:
                 return self._rejected(events, position, sequence)
             if kind == _REPEATED:
                 return self._repeated(events, position)
             if kind > _REPEATED and self._concerns(events, position, kind):
-                return self._done(events, position, stop, sequence + self.count - 1)
-            position += EVENT_BYTES
-        return problem_answer(problem_of("unknown_outcome", outcome="unknown"))
+                found = position
+                if not self.is_last:
+                    break
+        if found < 0:
+            return problem_answer(problem_of("unknown_outcome", outcome="unknown"))
+        return self._done(events, found, stop, sequence + self.count - 1)
 
     @abstractmethod
     def _concerns(self, events: bytes, position: int, kind: int) -> bool:
-        """Whether this event tells that the command was done (and not a side effect before)."""
+        """Whether this event tells that the command was done."""
 
     @abstractmethod
     def _done(self, events: bytes, position: int, stop: int, sequence: int) -> Answer:
@@ -132,6 +147,12 @@ class Draft(ABC):
         self.records = commands.open_account(if_absent=True) + self.records
         self.texts = commands.account_text(account_id) + self.texts
         self.count += 1
+
+
+def offset_of(record: np.dtype[np.void], field: str) -> int:
+    """Where a field of a record stands."""
+    assert record.fields is not None
+    return int(record.fields[field][1])
 
 
 def is_accepted(events: bytes, start: int, stop: int) -> bool:

@@ -17,6 +17,7 @@ from tradepit.gateway.access import Doorkeeper
 from tradepit.gateway.arrival import Arrival
 from tradepit.gateway.authentication import authenticate, confine, denial, denial_answer
 from tradepit.gateway.beside.door import FeedDoor
+from tradepit.gateway.bindings import Bindings
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.desk import Desk, Reply
 from tradepit.gateway.event_stream import EventStream
@@ -156,9 +157,14 @@ class Gateway:
             return False
         arrival = session.asked._replace(transport=session.wire, is_open=True)
         is_gone = self.feeds.hand_over(
-            arrival, session.principal, is_socket=True, messages=messages
+            arrival,
+            session.principal,
+            is_socket=True,
+            messages=messages,
+            bindings=session.bindings,
         )
         if is_gone:
+            session.bindings = Bindings(self.node)
             session.wire = None
             self.sockets.remove(session)
         return is_gone

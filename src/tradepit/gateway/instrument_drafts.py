@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tradepit.domain import commands
 from tradepit.domain.wire import EventKind
-from tradepit.gateway.administration import PHASES, AdminDraft, InstrumentPlan, optional_key
+from tradepit.gateway.administration import AdminDraft, InstrumentPlan, optional_key
 from tradepit.gateway.drafts import Market
-from tradepit.gateway.fields import choose, time_field
+from tradepit.gateway.fields import time_field
+from tradepit.gateway.instrument_statements import newest_instrument_body
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.problems import refused
-from tradepit.gateway.shapes import DefineInstrument, SetPhase
-from tradepit.gateway.statements import newest_instrument_body
+from tradepit.gateway.shapes import DefineInstrument
 
 
 def define_instrument_draft(
@@ -43,24 +43,6 @@ def remove_instrument_draft(
         b"",
         EventKind.INSTRUMENT_REMOVED,
         lambda _: newest_instrument_body(market, symbol, is_removed=True),
-    )
-
-
-def phase_draft(market: Market, symbol: str, body: SetPhase, key: bytes | None) -> AdminDraft:
-    """A new phase of an instrument."""
-    record = commands.set_phase(
-        instrument=find_instrument(market, symbol).number,
-        phase=choose(PHASES, body.phase, "phase"),
-        key=optional_key(key),
-        valid_until=time_field(body.valid_until, "valid_until"),
-    )
-    return AdminDraft(
-        market,
-        [record],
-        b"",
-        EventKind.PHASE_CHANGED,
-        lambda _: newest_instrument_body(market, symbol),
-        is_urgent=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""Routes of instruments: list, define, remove, halt and resume."""
+"""Routes of instruments: list, define, remove, phases and what sets them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from typing import Final
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath
 
-from tradepit.domain.wire import Phase
-from tradepit.engine.rows import InstrumentRow
 from tradepit.gateway.gateway import GatewayGiven
 from tradepit.gateway.instrument_drafts import (
     define_instrument_draft,
-    phase_draft,
     remove_instrument_draft,
+)
+from tradepit.gateway.instrument_statements import (
+    auction_body,
+    instrument_bodies,
+    newest_instrument_body,
+)
+from tradepit.gateway.phase_drafts import (
+    market_phase_draft,
+    phase_draft,
+    safety_draft,
+    schedule_draft,
 )
 from tradepit.gateway.problems import refused
 from tradepit.gateway.requests import (
@@ -25,20 +33,19 @@ from tradepit.gateway.requests import (
     page_body,
     read_body,
 )
-from tradepit.gateway.shapes import DefineInstrument, SetPhase
-from tradepit.gateway.statements import instrument_body, newest_instrument_body
+from tradepit.gateway.shapes import (
+    DefineInstrument,
+    SetInstrumentSafety,
+    SetPhase,
+    SetSchedule,
+)
 
 
 @get("/instruments")
 async def list_instruments(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
     await gateway.waiters.reach(request)
     replica = gateway.node.replica
-    rows = [InstrumentRow._make(values) for values in replica.instruments()]
-    items = [
-        instrument_body(gateway.desk.market, row).decode()
-        for row in rows
-        if row.phase != Phase.REMOVED
-    ]
+    items = [body.decode() for body in instrument_bodies(gateway.desk.market)]
     return json_response(page_body(items, replica.sequence, None))
 
 
@@ -92,10 +99,56 @@ async def set_phase(
     )
 
 
+@put("/market/phase")
+async def set_market_phase(request: AnyRequest, gateway: GatewayGiven) -> Response[bytes]:
+    body = decode(await read_body(request, gateway.config.order_body_max), SetPhase)
+    key = idempotency_key(request)
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(lambda: market_phase_draft(market, body, key), reply)
+    )
+
+
+@put("/instruments/{symbol:str}/schedule")
+async def set_schedule(
+    request: AnyRequest, gateway: GatewayGiven, symbol: FromPath[str]
+) -> Response[bytes]:
+    body = decode(await read_body(request, gateway.config.order_body_max), SetSchedule)
+    key = idempotency_key(request)
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(lambda: schedule_draft(market, symbol, body, key), reply)
+    )
+
+
+@put("/instruments/{symbol:str}/safety")
+async def set_safety(
+    request: AnyRequest, gateway: GatewayGiven, symbol: FromPath[str]
+) -> Response[bytes]:
+    body = decode(await read_body(request, gateway.config.order_body_max), SetInstrumentSafety)
+    key = idempotency_key(request)
+    market = gateway.desk.market
+    return await answered(
+        lambda reply: gateway.desk.write(lambda: safety_draft(market, symbol, body, key), reply)
+    )
+
+
+@get("/instruments/{symbol:str}/auction")
+async def read_auction(
+    request: AnyRequest, gateway: GatewayGiven, symbol: FromPath[str]
+) -> Response[bytes]:
+    await gateway.waiters.reach(request)
+    return json_response(auction_body(gateway.desk.market, symbol))
+
+
 HANDLERS: Final = (
     list_instruments,
     read_instrument,
     define_instrument,
     remove_instrument,
     set_phase,
+    set_market_phase,
+    set_schedule,
+    set_safety,
+    read_auction,
 )

@@ -65,7 +65,7 @@ ROUTES: Final = (
     Route("delete", f"{API}/orders/{{order_id}}", "Cancel an order",
           (results.Order, results.ForgottenOrder), query=(CLIENT, UNTIL),
           errors=(404, 409, 422, 429), is_write=True),
-    Route("patch", f"{API}/orders/{{order_id}}", "Amend price, total quantity, or both",
+    Route("patch", f"{API}/orders/{{order_id}}", "Amend price, total quantity, stop price",
           (results.Order, results.ForgottenOrder), shapes.AmendOrder, query=(CLIENT,),
           errors=(404, 409, 413, 415, 422, 429), is_write=True),
     Route("post", f"{API}/accounts", "Open an account with the starting balances", results.Account,
@@ -98,12 +98,21 @@ ROUTES: Final = (
           is_write=True, tag="accounts"),
     Route("put", f"{API}/accounts/{{account_id}}/limits", "Set limits", results.AccountLimits,
           shapes.Limits, errors=(404, 409, 413, 415, 422, 429), is_write=True, tag="accounts"),
+    Route("get", f"{API}/accounts/{{account_id}}/limits", "Limits", results.AccountLimits,
+          query=(MIN_SEQUENCE,), errors=(404, 422), tag="accounts"),
+    Route("post", f"{API}/accounts/{{account_id}}/dead-man", "Cancel all orders unless this is "
+          "sent again in time", results.DeadMan, shapes.SetDeadMan,
+          errors=(404, 409, 413, 415, 422, 429), is_write=True, tag="accounts"),
+    Route("get", f"{API}/accounts/{{account_id}}/sessions", "Live sessions: whose orders leave "
+          "with a connection", results.Page, query=(MIN_SEQUENCE,), errors=(404, 422),
+          tag="accounts", item=results.BoundSession),
     *(
         Route("post", f"{API}/accounts/{{account_id}}/{action}", about, results.AccountStateResult,
               query=(UNTIL,), errors=(404, 409, 415, 422, 429), is_write=True, tag="accounts")
         for action, about in (
             ("suspend", "Refuse new orders"),
             ("resume", "Take orders again"),
+            ("cancel-only", "Refuse new orders; those that rest stay"),
             ("kill", "Cancel everything and refuse new orders"),
         )
     ),
@@ -117,9 +126,19 @@ ROUTES: Final = (
     Route("delete", f"{API}/instruments/{{symbol}}", "Remove an instrument in which nothing rests",
           results.Instrument, query=(UNTIL,), errors=(404, 409, 422, 429), is_write=True,
           tag="instruments"),
-    Route("put", f"{API}/instruments/{{symbol}}/phase", "Halt, resume, close", results.Instrument,
-          shapes.SetPhase, errors=(404, 409, 413, 415, 422, 429), is_write=True,
-          tag="instruments"),
+    Route("put", f"{API}/instruments/{{symbol}}/phase", "Open, halt, gather for an auction, close",
+          results.Instrument, shapes.SetPhase, errors=(404, 409, 413, 415, 422, 429),
+          is_write=True, tag="instruments"),
+    Route("put", f"{API}/market/phase", "Set the phase of every instrument", results.MarketPhase,
+          shapes.SetPhase, errors=(409, 413, 415, 422, 429), is_write=True, tag="instruments"),
+    Route("put", f"{API}/instruments/{{symbol}}/schedule", "Phases by time of day; no entries take "
+          "the schedule away", results.Instrument, shapes.SetSchedule,
+          errors=(404, 409, 413, 415, 422, 429), is_write=True, tag="instruments"),
+    Route("put", f"{API}/instruments/{{symbol}}/safety", "Automatic halts, and protection of stop "
+          "orders", results.Instrument, shapes.SetInstrumentSafety,
+          errors=(404, 409, 413, 415, 422, 429), is_write=True, tag="instruments"),
+    Route("get", f"{API}/instruments/{{symbol}}/auction", "What an auction would come to now",
+          results.Auction, query=(MIN_SEQUENCE,), errors=(404, 422), tag="instruments"),
     Route("get", f"{API}/instruments/{{symbol}}/statistics", "The last 24 hours",
           results.Statistics, query=(MIN_SEQUENCE,), errors=(422, 503), tag="instruments"),
     Route("get", f"{API}/candles", "Candles, newest first; intervals without trades are left out",
@@ -195,7 +214,11 @@ ROUTES: Final = (
 SOCKETS: Final = {
     f"{API}/ws": "Order entry and channels over WebSocket.\n\n"
     'Orders: `{"id": any, "op": "place" | "cancel" | "replace" | "mass_cancel", …}` is answered '
-    '`{"id", "op", "status", "order" | "result" | "problem"}`; `key` names the idempotency key.\n\n'
+    '`{"id", "op", "status", "order" | "result" | "problem"}`; `idempotency_key` names the key.\n\n'
+    'Safety: `{"op": "bind_session", "client_id"?, "name", "cancel_on_disconnect": true}` binds a '
+    "session of the account to this connection; its later orders here carry it, and leave when "
+    'the connection is gone. `{"op": "dead_man", "client_id"?, "timeout_ms"}` is the timer of '
+    "POST /accounts/{account_id}/dead-man.\n\n"
     'Channels: `{"op": "subscribe", "channel": "book:BTC-USD", "from": seq?}` is answered by a '
     "snapshot and then changes; `trades:SYM`, `bbo:SYM`, `book:SYM`, `orders:SYM`, "
     "`candles:SYM:1m`, `statistics:SYM`, `auction:SYM` (SYM may be `*`), `execution` and "

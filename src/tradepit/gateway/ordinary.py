@@ -8,15 +8,15 @@ module; whatever else the engine said to one is told the long way: the same byte
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import structlog
 
-from tradepit.domain.wire import EVENT_HEADER_DTYPE
-from tradepit.gateway.drafts import EVENT_BYTES, Market
+from tradepit.domain.wire import EVENT_HEADER_DTYPE, PLACE_ORDER_DTYPE
+from tradepit.gateway.drafts import EVENT_BYTES, Market, offset_of
 from tradepit.gateway.placing import PlaceDraft
 from tradepit.gateway.problems import Refused
 from tradepit.gateway.replies import Answer, problem_answer
@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 TIMED_EVERY: Final = 16
 """One write in so many is timed: enough for percentiles, nothing for the others."""
+
+_SESSION: Final = offset_of(PLACE_ORDER_DTYPE, "session")
+"""Where the session of a PLACE_ORDER stands."""
 
 
 class Receiver(Protocol):
@@ -47,6 +50,9 @@ Item = tuple[Receiver, Any, bytes, float]
 
 FoundRequest = tuple[bytes, str, int, int]
 """Record, account, and where key and body begin."""
+
+FoundMessage = tuple[bytes, str, bytes]
+"""Record, account, and JSON of the message's id."""
 
 MakeDraft = Callable[[Market, Any, bytes], PlaceDraft]
 
@@ -78,13 +84,24 @@ class OrdinaryOrders:
         self._take(found, data, receiver, self._requests_done)
 
     def take_message(
-        self, data: bytes, receiver: Callable[[bytes], Receiver], own: str | None = None
+        self,
+        data: bytes,
+        receiver: Callable[[bytes], Receiver],
+        sessions: Mapping[str, int],
+        own: str | None = None,
     ) -> bool:
         """Take an order from a socket message; False, and nothing done, for any other, and for
-        one that leaves the `own` account. The receiver is made for the message's id."""
+        one that leaves the `own` account. The receiver is made for the message's id.
+
+        Args:
+            sessions: by account, that its orders come with.
+        """
         found = self._node.replica.plain_message(data)
         if found is None or (own is not None and found[1] != own):
             return False
+        if sessions and found[1] in sessions:
+            record = with_session(found[0], sessions[found[1]])
+            found = (record, found[1], found[2])
         self._take(found, data, receiver(found[2]), self._messages_done)
         return True
 
@@ -173,8 +190,14 @@ def request_draft(market: Market, found: FoundRequest, data: bytes) -> PlaceDraf
     return PlaceDraft(market, decode_place(data[body_start:]), key)
 
 
-def message_draft(market: Market, found: object, data: bytes) -> PlaceDraft:
+def with_session(record: bytes, session: int) -> bytes:
+    """A PLACE_ORDER that comes with a session."""
+    return record[:_SESSION] + session.to_bytes(4, "little") + record[_SESSION + 4 :]
+
+
+def message_draft(market: Market, found: FoundMessage, data: bytes) -> PlaceDraft:
     """Read a socket message the long way."""
+    session = int.from_bytes(found[0][_SESSION : _SESSION + 4], "little")
     message = decode_socket_message(data)
     key = message.idempotency_key
-    return PlaceDraft(market, message, None if key is None else key.encode())
+    return PlaceDraft(market, message, None if key is None else key.encode(), session=session)

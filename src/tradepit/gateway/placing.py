@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import UNSET, Raw, UnsetType
 
@@ -11,25 +11,13 @@ from tradepit.domain.wire import (
     PLACE_ORDER,
     CommandKind,
     EventKind,
-    Option,
     OrderStatus,
-    OrderType,
     RecordFlag,
-    SelfTradePrevention,
-    TimeInForce,
 )
 from tradepit.gateway.answers import json_text
 from tradepit.gateway.drafts import Draft, Market, is_accepted
-from tradepit.gateway.fields import (
-    PREVENTIONS,
-    SIDES,
-    TIMES_IN_FORCE,
-    TYPES,
-    choose,
-    time_field,
-    visible,
-)
-from tradepit.gateway.listing import Instrument
+from tradepit.gateway.fields import SIDES, TYPES, choose, visible
+from tradepit.gateway.order_terms import terms_of
 from tradepit.gateway.problems import refused
 from tradepit.gateway.replies import Answer, Memory, Recall, problem_code
 from tradepit.gateway.shapes import PlaceOrder
@@ -38,53 +26,31 @@ _ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
 _PLACE: Final = int(CommandKind.PLACE_ORDER)
 _KEY: Final = int(RecordFlag.KEY)
 _TEXT: Final = int(RecordFlag.TEXT)
-_LIMIT: Final = int(OrderType.LIMIT)
-_MARKET: Final = int(OrderType.MARKET)
-_GTC: Final = int(TimeInForce.GTC)
-_IOC: Final = int(TimeInForce.IOC)
-_CANCEL_TAKER: Final = int(SelfTradePrevention.CANCEL_TAKER)
-
-
-class Terms(NamedTuple):
-    """What a plain limit order does not say."""
-
-    time_in_force: int = _GTC
-    self_trade_prevention: int = _CANCEL_TAKER
-    options: int = 0
-    valid_until: int = 0
-    display_quantity: int = 0
-    stop_price: int = 0
-    expires_at: int = 0
-
-
-_PLAIN_LIMIT: Final = Terms()
-
-
-def _is_unusual(order: PlaceOrder) -> bool:
-    return not (
-        order.time_in_force is None
-        and order.post_only is None
-        and order.reduce_only is None
-        and order.valid_until is None
-        and order.expires_at is None
-        and order.self_trade_prevention is None
-        and order.display_quantity is UNSET
-        and order.stop_price is UNSET
-    )
 
 
 class PlaceDraft(Draft):
     """A new order, with the opening of its account when the id is new."""
 
-    __slots__ = ("is_async", "key", "order")
+    __slots__ = ("is_async", "key", "order", "session")
 
     def __init__(
-        self, market: Market, order: PlaceOrder, key: bytes | None, *, is_async: bool = False
+        self,
+        market: Market,
+        order: PlaceOrder,
+        key: bytes | None,
+        *,
+        is_async: bool = False,
+        session: int = 0,
     ) -> None:
+        """
+        Args:
+            session: number of the account's session that it comes with; 0 = none.
+        """
         super().__init__(market)
         self.order = order
         self.key = key
         self.is_async = is_async
+        self.session = session
         self.redraft()
 
     def redraft(self) -> None:
@@ -106,11 +72,7 @@ class PlaceDraft(Draft):
             raise refused("invalid_field", "quantity is missing", field="quantity")
         raw = order.price
         price = 0 if raw is UNSET else instrument.price_of(raw, "price")
-        if not price and order_type == _LIMIT:
-            raise refused("invalid_field", "a limit order needs a price", field="price")
-        terms = _PLAIN_LIMIT
-        if order_type != _LIMIT or _is_unusual(order):
-            terms = self._terms(instrument, order_type, price)
+        terms = terms_of(order, instrument, order_type, price)
         if order.client_order_id is None:
             key, label, text = (NO_KEY if self.key is None else key_of(self.key)), 0, b""
         else:
@@ -135,34 +97,13 @@ class PlaceDraft(Draft):
             terms.stop_price,
             terms.expires_at,
             instrument.version,
-            0,
+            self.session,
             label,
         )
         self.texts = text
         self.count = 1
         if not account:
             self._prefix_open(client_id)
-
-    def _terms(self, instrument: Instrument, order_type: int, price: int) -> Terms:
-        order = self.order
-        options = self._options()
-        if price and order_type == _MARKET:
-            options |= Option.PRICE
-        prevention = order.self_trade_prevention
-        display, stop = order.display_quantity, order.stop_price
-        return Terms(
-            time_in_force=self._time_in_force(order_type),
-            self_trade_prevention=_CANCEL_TAKER
-            if prevention is None
-            else choose(PREVENTIONS, prevention, "self_trade_prevention"),
-            options=options,
-            valid_until=time_field(order.valid_until, "valid_until"),
-            display_quantity=0
-            if display is UNSET
-            else instrument.quantity_of(display, "display_quantity"),
-            stop_price=0 if stop is UNSET else instrument.price_of(stop, "stop_price"),
-            expires_at=time_field(order.expires_at, "expires_at"),
-        )
 
     def _identity(self, own: str) -> tuple[Key, int, bytes]:
         """Key, label and text: the header names the command, the client order id the order."""
@@ -171,27 +112,6 @@ class PlaceDraft(Draft):
             return own_key, 0, text_entry(own)
         key = key_of(self.key)
         return key, (own_key.low if key != own_key else 0), text_entry(own)
-
-    def _time_in_force(self, order_type: int) -> int:
-        name = self.order.time_in_force
-        if name is None:
-            return _IOC if order_type == _MARKET else _GTC
-        return choose(TIMES_IN_FORCE, name, "time_in_force")
-
-    def _options(self) -> int:
-        options = 0
-        post_only = self.order.post_only
-        if post_only is not None and post_only is not False:
-            if post_only is True:
-                options |= Option.POST_ONLY
-            elif post_only.lower() == "reprice":
-                options |= Option.POST_ONLY_REPRICE
-            else:
-                detail = "post_only must be true, false or reprice"
-                raise refused("invalid_field", detail, field="post_only")
-        if self.order.reduce_only:
-            options |= Option.REDUCE_ONLY
-        return options
 
     def _concerns(self, events: bytes, position: int, kind: int) -> bool:
         return kind == _ACCEPTED

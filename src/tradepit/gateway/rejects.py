@@ -78,15 +78,24 @@ def _amounts(reject: Reject, listing: Listing, instrument: Instrument | None) ->
     wording = _WORDINGS.get(reason)
     if instrument is None or wording is None:
         return None
+    if reason == RejectReason.ACCOUNT_MAX_VALUE:
+        given, bound = instrument.quote_text(required), instrument.quote_text(available)
+        return _Amounts(wording.format(given, bound), given, bound, instrument.quote.code)
     text = instrument.quantity_text if reason in _QUANTITIES else instrument.price_text
     given, bound = text(required), text(available)
     return _Amounts(wording.format(given, bound), given, bound)
 
 
-_QUANTITIES: Final = (RejectReason.MIN_QUANTITY, RejectReason.MAX_QUANTITY)
+_QUANTITIES: Final = (
+    RejectReason.MIN_QUANTITY,
+    RejectReason.MAX_QUANTITY,
+    RejectReason.ACCOUNT_MAX_QUANTITY,
+)
 _WORDINGS: Final = {
     int(RejectReason.PRICE_COLLAR): "price {} is outside the collar; nearest is {}",
     int(RejectReason.POST_ONLY_WOULD_TAKE): "price {} would take; opposite best is {}",
     int(RejectReason.MIN_QUANTITY): "quantity {} is below the minimum of {}",
     int(RejectReason.MAX_QUANTITY): "quantity {} is above the maximum of {}",
+    int(RejectReason.ACCOUNT_MAX_QUANTITY): "quantity {} is above the account's maximum of {}",
+    int(RejectReason.ACCOUNT_MAX_VALUE): "a value of {} is above the account's maximum of {}",
 }

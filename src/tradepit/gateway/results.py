@@ -18,6 +18,9 @@ Sides = Literal["buy", "sell"]
 Statuses = Literal["new", "partially_filled", "filled", "cancelled", "expired", "rejected"]
 
 
+AccountStates = Literal["active", "suspended", "killed", "cancel_only"]
+
+
 class Fill(Struct):
     """One order's view of a trade."""
 
@@ -198,11 +201,15 @@ class Account(Struct):
     id: str
     name: str
     type: Literal["cash", "credit"]
-    state: Literal["active", "suspended", "killed"]
+    state: AccountStates
     open_orders: int
     open_orders_max: Annotated[int, Meta(description="0 = no limit")]
     balances: list[Balance]
     as_of: AsOf
+    dead_man_at: (
+        Annotated[TimeText, Meta(description="then all its orders leave, unless set anew")]
+        | UnsetType
+    ) = UNSET
     api_key: (
         Annotated[str, Meta(description="in key mode, when the account is opened")] | UnsetType
     ) = UNSET
@@ -315,21 +322,88 @@ class LedgerLine(Struct):
     at: TimeText
 
 
+class InstrumentLimits(Struct):
+    """Limits of an account in one instrument; null = none."""
+
+    instrument: str
+    max_quantity: DecimalText | None
+    max_value: DecimalText | None
+    position_max: DecimalText | None
+
+
 class AccountLimits(Struct):
-    """The limits of an account; what is not named has none."""
+    """The limits of an account; 0, null, or not named = none."""
 
     id: str
     open_orders_max: int
     positions: dict[str, DecimalText]
     credit: dict[str, DecimalText]
+    instruments: list[InstrumentLimits]
+    messages_per_second: int
+    repeats_max: int
+    window_seconds: DecimalText
+    traded_max: DecimalText | None
+    traded_asset: str | None
+
+
+class DeadMan(Struct):
+    """Answer to setting the dead-man timer."""
+
+    account: str
+    timeout_ms: int
+    expires_at: Annotated[TimeText | None, Meta(description="null: it is off")]
+
+
+class BoundSession(Struct):
+    """A live session of an account."""
+
+    session: str
+    name: str
+    binding: Annotated[str, Meta(description="changes when the session is bound anew")]
+    cancel_on_disconnect: bool
 
 
 class AccountStateResult(Struct):
-    """Answer to suspend, resume and kill."""
+    """Answer to suspend, resume, cancel-only and kill."""
 
     id: str
     state: str
     cancelled: int | UnsetType = UNSET
+
+
+class ScheduleEntry(Struct):
+    """A phase that the schedule sets."""
+
+    at: Annotated[str, Meta(description="time of day, UTC")]
+    phase: str
+    days: Annotated[list[str], Meta(description="absent: every day")] | UnsetType = UNSET
+
+
+class Transition(Struct):
+    """A phase that will come by itself."""
+
+    at: TimeText
+    phase: str
+
+
+class MarketPhase(Struct):
+    """Answer to setting the phase of all instruments."""
+
+    phase: str
+    instruments: list[str]
+
+
+class Auction(Struct):
+    """What an uncrossing would come to now; nulls and zeros while the book is not crossed."""
+
+    instrument: str
+    phase: str
+    indicative_price: DecimalText | None
+    indicative_volume: DecimalText
+    surplus: Annotated[DecimalText, Meta(description="left over at that price")]
+    surplus_side: Sides | None
+    next_transition: Transition | None
+    as_of: AsOf
 
 
 class Instrument(Struct):
@@ -350,6 +424,15 @@ class Instrument(Struct):
     maker_fee_bps: DecimalText
     taker_fee_bps: DecimalText
     definition_version: int
+    schedule: list[ScheduleEntry]
+    next_transition: Annotated[
+        Transition | None, Meta(description="of the schedule, or the end of an automatic halt")
+    ]
+    held: Annotated[bool, Meta(description="halted by hand: the schedule passes it by")]
+    band_percent: DecimalText | None
+    protection_percent: DecimalText
+    halt_seconds: DecimalText
+    auction_seconds: DecimalText
 
 
 class Level(Struct):

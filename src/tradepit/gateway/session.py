@@ -18,6 +18,7 @@ from tradepit.access.access import AccessDenied
 from tradepit.access.principals import Permission, Principal
 from tradepit.gateway.answers import json_text
 from tradepit.gateway.authentication import confine, denial, require
+from tradepit.gateway.bindings import Bindings
 from tradepit.gateway.channel_names import (
     Name,
     Pattern,
@@ -26,13 +27,22 @@ from tradepit.gateway.channel_names import (
     parse,
 )
 from tradepit.gateway.desk import result_json
+from tradepit.gateway.drafts import Draft
 from tradepit.gateway.fields import check_key, visible
 from tradepit.gateway.firm_operations import FIRM_OPERATIONS
 from tradepit.gateway.messages import text_frame
 from tradepit.gateway.outlet import Outlet
-from tradepit.gateway.problems import UNDECODABLE, Problem, Refused, decoding_problem, refused
+from tradepit.gateway.problems import (
+    UNDECODABLE,
+    Problem,
+    Refused,
+    decoding_problem,
+    problem_of,
+    refused,
+)
 from tradepit.gateway.replies import Answer, problem_answer
-from tradepit.gateway.shapes import SocketMessage, decode_socket_message
+from tradepit.gateway.safety_drafts import BindDraft, DeadManDraft
+from tradepit.gateway.shapes import SetDeadMan, SocketMessage, decode_socket_message
 
 if TYPE_CHECKING:
     from tradepit.gateway.arrival import Arrival
@@ -41,6 +51,9 @@ if TYPE_CHECKING:
 SLOW_CONSUMER: Final = 4008
 TOO_BIG: Final = 1009
 ORDER_OPS: Final = FIRM_OPERATIONS | {"place", "cancel", "replace", "mass_cancel"}
+NODE_OPS: Final = ORDER_OPS | {"bind_session", "dead_man"}
+"""What only the node itself can answer."""
+
 FRAGMENT_COST: Final = 64
 """Counted for each fragment beside its bytes: a message of very many tiny ones costs memory too."""
 
@@ -78,6 +91,12 @@ class Session(WSListener):
         """Who speaks in key mode; None in open mode."""
         self.speak: Callable[[bytes], None] | None = None
         """Passes on what only the node itself can answer; None in the node."""
+        self.bindings = Bindings(sockets.desk.node)
+        """Sessions of accounts that end with this connection."""
+        self.on_gone: Callable[[], None] | None = None
+        """Told when the connection is gone."""
+        self._held: list[bytes] | None = None
+        """Messages that wait until a session is bound, while one is."""
         self.asked: Arrival | None = None
         """What it was made of; None for one without a connection of its own."""
         self.wire: asyncio.Transport | None = None
@@ -110,6 +129,9 @@ class Session(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.wire = None
         self._sockets.remove(self)
+        self.bindings.end()
+        if self.on_gone is not None:
+            self.on_gone()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
@@ -215,6 +237,9 @@ class Session(WSListener):
         if self._moving:
             self._moving.append(payload)
             return
+        if self._held is not None:
+            self._hold(payload)
+            return
         if self.principal is not None:
             try:
                 self._admit(self.principal)
@@ -231,11 +256,14 @@ class Session(WSListener):
             return
         op = message.op
         try:
-            if op in ORDER_OPS:
-                if self.speak is not None:
-                    self.speak(payload)
-                else:
-                    self._write(message, id_text)
+            if op in NODE_OPS and self.speak is not None:
+                self.speak(payload)
+            elif op in ORDER_OPS:
+                self._write(message, id_text)
+            elif op == "bind_session":
+                self._bind(message, id_text)
+            elif op == "dead_man":
+                self._set_dead_man(message, id_text)
             elif op in ("subscribe", "unsubscribe"):
                 if self._begins_to_move():
                     self._moving.append(payload)
@@ -263,12 +291,12 @@ class Session(WSListener):
         config = desk.config
         if not config.hot_path or self.in_flight >= config.socket_in_flight_max:
             return False
-        principal = self.principal
+        principal, sessions = self.principal, self.bindings.sessions
         if principal is None:
-            return desk.ordinary.take_message(payload, self._new_reply)
+            return desk.ordinary.take_message(payload, self._new_reply, sessions)
         if principal.permission < Permission.TRADE:
             return False
-        return desk.ordinary.take_message(payload, self._new_reply, principal.account)
+        return desk.ordinary.take_message(payload, self._new_reply, sessions, principal.account)
 
     def _admit(self, principal: Principal) -> None:
         """Count a message; raises `Refused` rate_limited."""
@@ -292,16 +320,68 @@ class Session(WSListener):
         Reply(self, id_text, op).reply(problem_answer(problem))
 
     def _write(self, message: SocketMessage, id_text: bytes) -> None:
-        desk = self._sockets.desk
-        if self.in_flight >= desk.config.socket_in_flight_max:
+        key = self._may_write(message)
+        session = self.bindings.sessions.get(message.client_id or "", 0)
+        draft = self._sockets.desk.operation_draft(message, key, session)
+        self._submit(draft, id_text, message.op)
+
+    def _may_write(self, message: SocketMessage) -> bytes | None:
+        """Confine a write to the caller's account; its key. Raises `Refused`."""
+        if self.in_flight >= self._sockets.desk.config.socket_in_flight_max:
             raise refused("too_many_requests")
         require(self.principal, Permission.TRADE)
         message.client_id = self._own(message.client_id)
-        key_text = message.idempotency_key
-        key = None if key_text is None else check_key(visible(key_text, "idempotency_key"))
-        draft = desk.operation_draft(message, key)
+        key = message.idempotency_key
+        return None if key is None else check_key(visible(key, "idempotency_key"))
+
+    def _submit(self, draft: Draft, id_text: bytes, op: str) -> None:
         self.in_flight += 1
-        desk.submit(draft, Reply(self, id_text, message.op).reply)
+        self._sockets.desk.submit(draft, Reply(self, id_text, op).reply)
+
+    def _set_dead_man(self, message: SocketMessage, id_text: bytes) -> None:
+        key = self._may_write(message)
+        if message.client_id is None or message.timeout_ms is None:
+            field = "timeout_ms" if message.client_id else "client_id"
+            raise refused("invalid_field", f"{field} is missing", field=field)
+        body = SetDeadMan(message.timeout_ms, message.valid_until)
+        market = self._sockets.desk.market
+        self._submit(DeadManDraft(market, message.client_id, body, key), id_text, message.op)
+
+    def _bind(self, message: SocketMessage, id_text: bytes) -> None:
+        """Bind a session; until it is bound, later messages wait, as they may belong to it."""
+        self._may_write(message)
+        if self.bindings.is_full:
+            raise refused("too_many_sessions")
+        cancels = message.cancel_on_disconnect
+        desk = self._sockets.desk
+        draft = BindDraft(desk.market, message.client_id, message.name, cancels=cancels)
+        reply = Reply(self, id_text, message.op).reply
+
+        def bound(answer: Answer) -> None:
+            if draft.bound is not None:
+                self.bindings.add(draft.bound)
+            reply(answer)
+            self._release()
+
+        self.in_flight += 1
+        self._held = []
+        desk.submit(draft, bound)
+
+    def _hold(self, payload: bytes) -> None:
+        held = self._held
+        if held is None or len(held) >= self._sockets.desk.config.socket_in_flight_max:
+            self._refuse(id_in(payload), "", problem_of("too_many_requests"))
+        else:
+            held.append(payload)
+
+    def _release(self) -> None:
+        """Take the messages that waited, in their order."""
+        held, self._held = self._held or [], None
+        while held:
+            self.on_message(held.pop(0))
+            if self._held is not None:  # another session is being bound
+                self._held += held
+                return
 
     def _subscription(self, message: SocketMessage, id_text: bytes) -> None:
         channel = message.channel

@@ -25,7 +25,7 @@ Decimal = Annotated[
 ]
 Side = Annotated[str, Meta(description="buy or sell; any case", examples=["buy"])]
 OrderTypeName = Annotated[
-    str, Meta(description="limit or market (later stop, stop_limit, trailing_stop); any case")
+    str, Meta(description="limit, market, stop, stop_limit or trailing_stop; any case")
 ]
 AccountId = Annotated[str, Meta(description="1 to 64 visible ASCII characters")]
 ClientOrderId = Annotated[
@@ -42,23 +42,48 @@ class PlaceOrder(Struct):
     quantity: Decimal
     type: OrderTypeName = "limit"
     client_id: AccountId | None = None
-    price: Decimal | UnsetType = UNSET
+    price: (
+        Annotated[
+            Decimal,
+            Meta(
+                description="limit, stop_limit: the limit; market, stop, trailing_stop: the worst "
+                "price that it may trade at"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     time_in_force: str | None = None
     post_only: bool | str | None = None
     client_order_id: ClientOrderId | None = None
-    display_quantity: Decimal | UnsetType = UNSET
-    stop_price: Decimal | UnsetType = UNSET
-    expires_at: TimeText | None = None
+    display_quantity: (
+        Annotated[Decimal, Meta(description="an iceberg shows at most this much; limit only")]
+        | UnsetType
+    ) = UNSET
+    stop_price: (
+        Annotated[
+            Decimal, Meta(description="stop, stop_limit: the last trade price that triggers it")
+        ]
+        | UnsetType
+    ) = UNSET
+    trail_amount: (
+        Annotated[
+            Decimal, Meta(description="trailing_stop: how far its stop follows the trade price")
+        ]
+        | UnsetType
+    ) = UNSET
+    expires_at: Annotated[str, Meta(description="RFC 3339; needs time_in_force gtd")] | None = None
     self_trade_prevention: str | None = None
     reduce_only: bool | None = None
     valid_until: TimeText | None = None
 
 
 class AmendOrder(Struct):
-    """A new price, a new total quantity (fills included), or both."""
+    """A new price, a new total quantity (fills included), of a stop order that waits also a new
+    stop price; what is absent stays."""
 
     price: Decimal | UnsetType = UNSET
     quantity: Decimal | UnsetType = UNSET
+    stop_price: Decimal | UnsetType = UNSET
     client_id: AccountId | None = None
     valid_until: TimeText | None = None
 
@@ -84,7 +109,7 @@ class Operation(PlaceOrder, kw_only=True):
 
 
 class SocketMessage(Operation, kw_only=True):
-    """A message of a WebSocket: an operation, or a subscription."""
+    """A message of a WebSocket: an operation, a session, or a subscription."""
 
     op: str  # type: ignore[assignment]
     id: Raw | UnsetType = UNSET
@@ -92,6 +117,9 @@ class SocketMessage(Operation, kw_only=True):
     channel: str | None = None
     since: int | None = msgspec.field(default=None, name="from")
     conflate_ms: int | None = None
+    name: str | None = None
+    cancel_on_disconnect: bool = True
+    timeout_ms: Annotated[int, Meta(ge=0, le=86_400_000)] | None = None
 
 
 class Batch(Struct):
@@ -130,13 +158,50 @@ class Transfer(MoveFunds, kw_only=True):
     to: AccountId
 
 
+Count = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class InstrumentLimits(Struct):
+    """Limits of an account in one instrument; what is absent stays, 0 takes a limit away."""
+
+    instrument: Annotated[str, Meta(examples=["BTC-USD"])]
+    max_quantity: Decimal | UnsetType = UNSET
+    max_value: (
+        Annotated[Decimal, Meta(description="of one order, in the quote asset")] | UnsetType
+    ) = UNSET
+    position_max: (
+        Annotated[Decimal, Meta(description="net quantity that open orders could lead to")]
+        | UnsetType
+    ) = UNSET
+
+
 class Limits(Struct):
     """Limits of an account; what is absent stays as it is, 0 takes a limit away."""
 
-    open_orders_max: Annotated[int, Meta(ge=0, le=2**32 - 1)] | None = None
+    open_orders_max: Count | None = None
     positions: Annotated[
         dict[str, Decimal] | None, Meta(description="symbol to largest net quantity")
     ] = None
+    instruments: Annotated[list[InstrumentLimits], Meta(max_length=500)] | None = None
+    messages_per_second: Annotated[
+        Count | None, Meta(description="new and amended orders and quotes, refused ones too")
+    ] = None
+    repeats_max: Annotated[
+        Count | None,
+        Meta(
+            description="near-identical orders in a row per window; one more makes the account "
+            "cancel-only"
+        ),
+    ] = None
+    window_seconds: Annotated[Decimal, Meta(description="0.001 to 86,400")] | UnsetType = UNSET
+    traded_max: (
+        Annotated[
+            Decimal,
+            Meta(description="value per window; more of it makes the account cancel-only"),
+        ]
+        | UnsetType
+    ) = UNSET
+    traded_asset: Annotated[str | None, Meta(description="what traded_max is counted in")] = None
     credit: Annotated[
         dict[str, Decimal] | None, Meta(description="asset to credit; credit accounts only")
     ] = None
@@ -186,10 +251,69 @@ class DefineInstrument(Struct):
     valid_until: TimeText | None = None
 
 
-class SetPhase(Struct):
-    """The new phase of an instrument."""
+PhaseName = Annotated[
+    str,
+    Meta(
+        description="continuous, halted, cancel_only, closed, pre_open, auction or "
+        "closing_auction; any case"
+    ),
+]
 
-    phase: Annotated[str, Meta(description="continuous, halted, cancel_only or closed")]
+
+class SetPhase(Struct):
+    """The new phase of an instrument, or of all."""
+
+    phase: PhaseName
+    valid_until: TimeText | None = None
+
+
+class ScheduleEntry(Struct):
+    """A phase that is set every day, or on some weekdays, at a time of day."""
+
+    at: Annotated[str, Meta(description="UTC: 08:00, 08:00:30 or 08:00:30.250")]
+    phase: PhaseName
+    days: Annotated[
+        list[str] | None, Meta(description="mon, tue, wed, thu, fri, sat, sun; absent: every day")
+    ] = None
+
+
+class SetSchedule(Struct):
+    """The schedule of an instrument; no entries take it away."""
+
+    entries: Annotated[list[ScheduleEntry], Meta(max_length=7)]
+    valid_until: TimeText | None = None
+
+
+class SetInstrumentSafety(Struct):
+    """Halts and protection of an instrument; what is absent stays as it is."""
+
+    band_percent: (
+        Annotated[
+            Decimal,
+            Meta(description="a trade farther from the band's reference halts instead; 0 = none"),
+        ]
+        | UnsetType
+    ) = UNSET
+    protection_percent: (
+        Annotated[
+            Decimal, Meta(description="how far from its stop a stop order without a price trades")
+        ]
+        | UnsetType
+    ) = UNSET
+    halt_seconds: (
+        Annotated[Decimal, Meta(description="length of such a halt; 0 = until somebody resumes")]
+        | UnsetType
+    ) = UNSET
+    auction_seconds: (
+        Annotated[Decimal, Meta(description="of the auction after it; 0 = none")] | UnsetType
+    ) = UNSET
+    valid_until: TimeText | None = None
+
+
+class SetDeadMan(Struct):
+    """All orders of the account leave unless this is sent again in time."""
+
+    timeout_ms: Annotated[int, Meta(ge=0, le=86_400_000, description="0 = off")]
     valid_until: TimeText | None = None
 
 

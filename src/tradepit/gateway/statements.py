@@ -1,18 +1,25 @@
-"""Accounts, instruments and what they hold, as JSON: bodies of answers and of reads."""
+"""Accounts and what they hold, as JSON: bodies of answers and of reads."""
 
 from __future__ import annotations
 
 import msgspec
 
-from tradepit.domain.decimals import format_average, format_units
-from tradepit.domain.wire import AccountState, AccountType, Phase, Side
+from tradepit.domain.decimals import format_average
+from tradepit.domain.wire import AccountState, AccountType, Side
+from tradepit.engine.firm_rows import GuardRow, OrderLimitsRow, SessionRow
 from tradepit.engine.rows import AccountRow, BalanceRow, InstrumentRow, PositionRow, TradeRow
-from tradepit.gateway import results
 from tradepit.gateway.answers import SIDE_TEXT, Texts
 from tradepit.gateway.drafts import Market
 from tradepit.gateway.listing import Instrument
-from tradepit.gateway.results import Account, AccountLimits, Balance, Position
-from tradepit.gateway.times import format_time
+from tradepit.gateway.results import (
+    Account,
+    AccountLimits,
+    Balance,
+    BoundSession,
+    InstrumentLimits,
+    Position,
+)
+from tradepit.gateway.times import format_time, seconds_text
 
 
 def account_body(market: Market, account_id: str) -> bytes | None:
@@ -23,6 +30,7 @@ def account_body(market: Market, account_id: str) -> bytes | None:
     if values is None:
         return None
     row = AccountRow._make(values)
+    dead_man_at = dead_man_text(market, number)
     return msgspec.json.encode(
         Account(
             id=row.account_id,
@@ -33,6 +41,7 @@ def account_body(market: Market, account_id: str) -> bytes | None:
             open_orders_max=row.open_orders_max,
             balances=balances_of(market, number),
             as_of=replica.sequence,
+            dead_man_at=dead_man_at or msgspec.UNSET,
         )
     )
 
@@ -116,63 +125,79 @@ def own_fill_texts(instrument: Texts, trade: TradeRow, account: int) -> list[str
     ]
 
 
+def dead_man_text(market: Market, account: int) -> str | None:
+    """When an account's dead-man timer is due, None when it is off."""
+    due = GuardRow._make(market.replica.guard(account)).dead_man_at_ns
+    return format_time(due) if due else None
+
+
+def session_texts(market: Market, account: int) -> list[str]:
+    """Live sessions of an account, each as JSON."""
+    rows = sorted(SessionRow._make(values) for values in market.replica.sessions(account))
+    return [
+        msgspec.json.encode(
+            BoundSession(
+                session=str(row.session),
+                name=row.name,
+                binding=str(row.binding),
+                cancel_on_disconnect=row.cancels_on_disconnect,
+            )
+        ).decode()
+        for row in rows
+    ]
+
+
 def limits_body(market: Market, account_id: str, account: int) -> bytes:
     """All limits of an account as JSON."""
     replica, listing = market.replica, market.listing
     values = replica.account(account)
     positions = [PositionRow._make(row) for row in replica.positions(account)]
     balances = [BalanceRow._make(row) for row in replica.balances(account)]
+    guard = GuardRow._make(replica.guard(account))
+    asset = listing.assets.get(guard.traded_asset)
+    bounds = {row.instrument: row.position_max for row in positions if row.position_max}
     return msgspec.json.encode(
         AccountLimits(
             id=account_id,
             open_orders_max=values[5] if values else 0,
             positions={
-                listing.by_number[row.instrument].row.symbol: listing.by_number[
-                    row.instrument
-                ].quantity_text(row.position_max)
-                for row in positions
-                if row.position_max
+                listing.by_number[number].row.symbol: listing.by_number[number].quantity_text(lots)
+                for number, lots in bounds.items()
             },
             credit={
                 listing.assets[row.asset].code: listing.amount_text(row.asset, row.credit)
                 for row in balances
                 if row.credit
             },
+            instruments=_instrument_limits(market, account, bounds),
+            messages_per_second=guard.messages_max,
+            repeats_max=guard.repeats_max,
+            window_seconds=seconds_text(guard.window_ns),
+            traded_max=listing.amount_text(asset.asset, guard.traded_max)
+            if asset and guard.traded_max
+            else None,
+            traded_asset=asset.code if asset else None,
         )
     )
 
 
-def instrument_body(market: Market, row: InstrumentRow) -> bytes:
-    """An instrument with its rules as JSON."""
-    view = market.listing.by_number[row.instrument]
-    return msgspec.json.encode(
-        results.Instrument(
-            symbol=row.symbol,
-            phase=Phase(row.phase).name.lower(),
-            base_asset=view.base.code,
-            quote_asset=view.quote.code,
-            tick_size=view.tick_size,
-            lot_size=view.lot_size,
-            reference_price=view.price_text(row.reference_price) if row.reference_price else None,
-            last_price=view.price_text(row.last_price) if row.last_price else None,
-            quantity_min=view.quantity_text(row.quantity_min),
-            quantity_max=view.quantity_text(row.quantity_max),
-            value_max=view.quote_text(row.value_max) if row.value_max else None,
-            price_collar_percent=format_units(row.collar_ppm, 1, 4) if row.collar_ppm else None,
-            maker_fee_bps=format_units(row.maker_fee_ppm, 1, 2),
-            taker_fee_bps=format_units(row.taker_fee_ppm, 1, 2),
-            definition_version=row.definition_version,
+def _instrument_limits(
+    market: Market, account: int, positions: dict[int, int]
+) -> list[InstrumentLimits]:
+    """Limits of an account by instrument, where there are some."""
+    rows = [OrderLimitsRow._make(values) for values in market.replica.order_limits(account)]
+    orders = {row.instrument: row for row in rows}
+    found = []
+    for number in sorted({*orders, *positions}):
+        instrument = market.listing.by_number[number]
+        row = orders.get(number) or OrderLimitsRow(number, 0, 0)
+        lots, value, position = row.quantity_max, row.value_max, positions.get(number, 0)
+        found.append(
+            InstrumentLimits(
+                instrument=instrument.row.symbol,
+                max_quantity=instrument.quantity_text(lots) if lots else None,
+                max_value=instrument.quote_text(value) if value else None,
+                position_max=instrument.quantity_text(position) if position else None,
+            )
         )
-    )
-
-
-def newest_instrument_body(
-    market: Market, symbol: str, *, is_removed: bool = False
-) -> bytes | None:
-    """The newest instrument of a symbol as JSON."""
-    rows = [InstrumentRow._make(values) for values in market.replica.instruments()]
-    for row in reversed(rows):
-        if row.symbol == symbol and (row.phase == Phase.REMOVED) == is_removed:
-            market.listing.refresh()
-            return instrument_body(market, row)
-    return None
+    return found

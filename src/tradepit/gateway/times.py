@@ -43,6 +43,12 @@ format_time: Final = _Clockface().format
 """Return the RFC 3339 text of nanoseconds since the epoch, always with nine digits."""
 
 
+def seconds_text(duration_ns: int) -> str:
+    """Seconds of a duration as a decimal without idle zeros: `30`, `0.25`."""
+    seconds, rest = divmod(duration_ns, NS)
+    return f"{seconds}.{rest:09}".rstrip("0").rstrip(".")
+
+
 def parse_time(text: str) -> int | None:
     """Return nanoseconds since the epoch of an RFC 3339 time; None when it is none, or not in
     the years 1970 to 9999."""

@@ -22,13 +22,16 @@ from tradepit.client.models import (
     BatchOperation,
     BatchResult,
     CancelCount,
+    DeadMan,
     Instrument,
+    MarketPhase,
     MassCancel,
     Number,
     Order,
     Place,
     PlaceFields,
     Replace,
+    ScheduleEntry,
     Side,
 )
 from tradepit.domain import commands
@@ -42,15 +45,24 @@ from tradepit.gateway.account_drafts import (
 )
 from tradepit.gateway.instrument_drafts import (
     define_instrument_draft,
-    phase_draft,
     remove_instrument_draft,
 )
+from tradepit.gateway.phase_drafts import (
+    market_phase_draft,
+    phase_draft,
+    safety_draft,
+    schedule_draft,
+)
+from tradepit.gateway.safety_drafts import DeadManDraft
 from tradepit.gateway.shapes import (
     DefineInstrument,
     Limits,
     MoveFunds,
     OpenAccount,
+    SetDeadMan,
+    SetInstrumentSafety,
     SetPhase,
+    SetSchedule,
     Transfer,
     decode_amend,
     decode_operation,
@@ -308,11 +320,37 @@ class Market(MarketFirms):
         )
 
     def set_phase(self, symbol: str, phase: str, *, key: str | None = None) -> Instrument:
-        """Halt, resume or close: `continuous`, `halted`, `cancel_only` or `closed`."""
+        """Set a phase: `continuous`, `halted`, `cancel_only`, `closed`, or one that gathers
+        orders for an auction: `pre_open`, `auction`, `closing_auction`."""
         body = SetPhase(phase)
         return self._write(
             lambda market: phase_draft(market, symbol, body, _key(key)), Instrument
         )
+
+    def set_market_phase(self, phase: str, *, key: str | None = None) -> MarketPhase:
+        """Set the phase of every instrument."""
+        body = SetPhase(phase)
+        return self._write(lambda market: market_phase_draft(market, body, _key(key)), MarketPhase)
+
+    def set_schedule(
+        self,
+        symbol: str,
+        entries: Iterable[ScheduleEntry | Mapping[str, Any]],
+        *,
+        key: str | None = None,
+    ) -> Instrument:
+        """Set phases by time of day (UTC), such as `{"at": "08:00", "phase": "pre_open"}`; no
+        entries take the schedule away. They come as market time moves (`advance`)."""
+        body = _shape({"entries": list(entries)}, SetSchedule)
+        return self._write(
+            lambda market: schedule_draft(market, symbol, body, _key(key)), Instrument
+        )
+
+    def set_safety(self, symbol: str, *, key: str | None = None, **fields: Number) -> Instrument:
+        """Set `band_percent`, `protection_percent`, `halt_seconds`, `auction_seconds`; what is not
+        given stays."""
+        body = _shape(fields, SetInstrumentSafety)
+        return self._write(lambda market: safety_draft(market, symbol, body, _key(key)), Instrument)
 
     # Accounts.
 
@@ -353,7 +391,10 @@ class Market(MarketFirms):
     def set_limits(
         self, account_id: str, *, key: str | None = None, **fields: Any
     ) -> AccountLimits:
-        """Set limits: `open_orders_max`, `positions` by symbol, `credit` by asset."""
+        """Set limits: `open_orders_max`, `credit` by asset, `instruments` (a list of `instrument`,
+        `max_quantity`, `max_value`, `position_max`), `messages_per_second`, and the runaway guard:
+        `repeats_max`, `traded_max` of `traded_asset`, per `window_seconds`. What is not given
+        stays, 0 takes a limit away."""
         body = _shape(fields, Limits)
         return self._write(
             lambda market: limits_draft(market, account_id, body, _key(key)), AccountLimits
@@ -366,6 +407,18 @@ class Market(MarketFirms):
     def resume(self, account_id: str, *, key: str | None = None) -> AccountState:
         """Take the account's orders again."""
         return self._state(account_id, "resume", key)
+
+    def cancel_only(self, account_id: str, *, key: str | None = None) -> AccountState:
+        """Refuse the account's new orders; those that rest stay, and it may cancel them."""
+        return self._state(account_id, "cancel-only", key)
+
+    def set_dead_man(self, account_id: str, *, timeout_ms: int, key: str | None = None) -> DeadMan:
+        """Cancel all of the account's orders unless this is called again within so much market
+        time; 0 = off."""
+        body = _shape({"timeout_ms": timeout_ms}, SetDeadMan)
+        return self._write(
+            lambda market: DeadManDraft(market, account_id, body, _key(key)), DeadMan
+        )
 
     def kill(self, account_id: str, *, key: str | None = None) -> AccountState:
         """Cancel all of the account's orders and refuse new ones."""
@@ -405,13 +458,16 @@ class Market(MarketFirms):
         *,
         price: Number | None = None,
         quantity: Number | None = None,
+        stop_price: Number | None = None,
         client_id: str | None = None,
         key: str | None = None,
     ) -> Order:
-        """Give an order a new price, a new total quantity (fills included), or both."""
-        amend = decode_amend(
-            _encode(Replace(order_id=str(order_id), price=price, quantity=quantity))
+        """Give an order a new price, a new total quantity (fills included), and while it waits a
+        new stop price."""
+        wanted = Replace(
+            order_id=str(order_id), price=price, quantity=quantity, stop_price=stop_price
         )
+        amend = decode_amend(_encode(wanted))
         return self._do(
             lambda desk, reply: desk.replace(order_id, client_id, _key(key), amend, reply),
             Order,

@@ -13,6 +13,8 @@ from tradepit.client.errors import api_error
 from tradepit.client.models import (
     Account,
     AccountFill,
+    AccountLimits,
+    Auction,
     Balance,
     Instrument,
     Level,
@@ -26,20 +28,24 @@ from tradepit.client.models import (
     Top,
     Trade,
 )
-from tradepit.domain.wire import Phase, Side
-from tradepit.engine.rows import InstrumentRow, PositionRow, TopRow, TradeRow
+from tradepit.domain.wire import Side
+from tradepit.engine.rows import PositionRow, TopRow, TradeRow
 from tradepit.gateway.administration import known_account
 from tradepit.gateway.answers import SIDE_TEXT
 from tradepit.gateway.desk import Desk, Reply
 from tradepit.gateway.drafts import Market as Lookup
 from tradepit.gateway.fields import order_number, statuses_field
+from tradepit.gateway.instrument_statements import (
+    auction_body,
+    instrument_bodies,
+    newest_instrument_body,
+)
 from tradepit.gateway.problems import Refused, encode_problem, refused
 from tradepit.gateway.replies import Answer
 from tradepit.gateway.statements import (
     account_body,
     balances_of,
-    instrument_body,
-    newest_instrument_body,
+    limits_body,
     own_fills,
     position_of,
 )
@@ -102,12 +108,7 @@ class MarketReads:
         """Every instrument."""
 
         def read(market: Lookup) -> tuple[Instrument, ...]:
-            rows = [InstrumentRow._make(values) for values in market.replica.instruments()]
-            return tuple(
-                decode(instrument_body(market, row), Instrument)
-                for row in rows
-                if row.phase != Phase.REMOVED
-            )
+            return tuple(decode(body, Instrument) for body in instrument_bodies(market))
 
         return self._ask(read)
 
@@ -119,6 +120,10 @@ class MarketReads:
             return decode(newest_instrument_body(market, symbol), Instrument)
 
         return self._ask(read)
+
+    def auction(self, symbol: str) -> Auction:
+        """What an auction of an instrument would come to now."""
+        return self._ask(lambda market: decode(auction_body(market, symbol), Auction))
 
     # Orders.
 
@@ -259,6 +264,15 @@ class MarketReads:
         def read(market: Lookup) -> Account:
             known_account(market, account_id)
             return decode(account_body(market, account_id), Account)
+
+        return self._ask(read)
+
+    def limits(self, account_id: str) -> AccountLimits:
+        """The limits of an account."""
+
+        def read(market: Lookup) -> AccountLimits:
+            account = known_account(market, account_id)
+            return decode(limits_body(market, account_id, account), AccountLimits)
 
         return self._ask(read)
 

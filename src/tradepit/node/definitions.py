@@ -14,23 +14,25 @@ import msgspec
 import numpy as np
 
 from tradepit._native import Replica
-from tradepit.domain import commands
+from tradepit.domain import commands, safety_commands
 from tradepit.domain.decimals import DecimalError, parse_units, step_of
-from tradepit.domain.wire import EVENT_HEADER_DTYPE, EventKind, Phase
-from tradepit.engine.rows import InstrumentRow
+from tradepit.domain.wire import EVENT_HEADER_DTYPE, RULES_VERSION, EventKind, Phase
+from tradepit.engine.rows import InstrumentRow, TradingSessionRow
+from tradepit.node.phase_definitions import (
+    NS_PER_SECOND,
+    PPM_PER_PERCENT,
+    Safety,
+    ScheduledPhase,
+    schedule_words,
+)
+from tradepit.node.phase_definitions import DefinitionRefused as DefinitionRefused
 
 SCALE_DEFAULT: Final = 8
 QUANTITY_MAX_LOTS: Final = 2**40
 PPM_PER_BASIS_POINT: Final = 100
-PPM_PER_PERCENT: Final = 10_000
-NS_PER_SECOND: Final = 1_000_000_000
 
 BATCH_COMMANDS_MAX: Final = 500
 """Definitions of one submission: far below the frame's bound, texts included."""
-
-
-class DefinitionRefused(Exception):
-    """The configuration cannot be made true for this market; the text says what and why."""
 
 
 class AssetDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,8 +63,20 @@ class InstrumentDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """Largest distance of a limit price from the last trade. 0: no collar."""
     maker_fee_bps: Decimal = Decimal(0)
     taker_fee_bps: Decimal = Decimal(0)
-    phase: Literal["continuous", "halted", "cancel_only", "closed"] = "continuous"
+    phase: Literal[
+        "continuous", "halted", "cancel_only", "closed", "pre_open", "auction", "closing_auction"
+    ] = "continuous"
     """When the instrument is first defined."""
+    schedule: list[ScheduledPhase] | None = None
+    """Phases by time of day. None, here and below: left as it is."""
+    band_percent: Decimal | None = None
+    """A trade farther from the band's reference halts instead. 0: no band."""
+    protection_percent: Decimal | None = None
+    """How far from its stop price a stop order without a price may trade."""
+    halt_seconds: Decimal | None = None
+    """Length of such a halt. 0: until somebody resumes."""
+    auction_seconds: Decimal | None = None
+    """Of the auction after it. 0: none."""
 
 
 class MarketDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,7 +135,8 @@ class _Rules(NamedTuple):
 def opening_commands(
     replica: Replica, market: MarketDefinition | None, *, now_ns: int, market_id: int
 ) -> list[Batch]:
-    """Return the first commands of a run: genesis or time jump, then what the definition changes.
+    """Return the first commands of a run: genesis, or new rules and time jump, then what the
+    definition changes.
 
     Args:
         market: None leaves an existing market as it is.
@@ -142,6 +157,9 @@ def opening_commands(
         changes = [Change("genesis", record), jump]
     else:
         changes = [jump]
+        if replica.rules_version < RULES_VERSION:
+            record = commands.activate_rules(rules_version=RULES_VERSION)
+            changes.insert(0, Change(f"rules version {RULES_VERSION}", record))
         if market is not None:
             _require_same_genesis(replica, market)
     if market is not None:
@@ -177,6 +195,8 @@ class _Reconciler:
         rows = [InstrumentRow(*row) for row in replica.instruments()]
         self._instrument_next = max((row.instrument for row in rows), default=0) + 1
         self._instruments = {row.symbol: row for row in rows if row.phase != Phase.REMOVED}
+        sessions = (TradingSessionRow._make(values) for values in replica.trading_sessions())
+        self._sessions = {row.instrument: row for row in sessions}
 
     def changes(self) -> list[Change]:
         changes = [change for asset in self._market.assets for change in self._asset(asset)]
@@ -244,6 +264,28 @@ class _Reconciler:
         if known is None or changes or _rules_of(known) != rules:
             record = commands.set_instrument_rules(instrument=number, **rules._asdict())
             changes.append(Change(f"rules of {wanted.symbol}", record))
+        return changes + self._phases(wanted, number)
+
+    def _phases(self, wanted: InstrumentDefinition, number: int) -> list[Change]:
+        """Schedule and safety, where the configuration names them."""
+        known = self._sessions.get(number)
+        changes = []
+        safety = Safety() if known is None else Safety.of(known)
+        changed = safety.changed(
+            wanted.symbol,
+            band_percent=wanted.band_percent,
+            protection_percent=wanted.protection_percent,
+            halt_seconds=wanted.halt_seconds,
+            auction_seconds=wanted.auction_seconds,
+        )
+        if changed != safety:
+            record = safety_commands.set_instrument_safety(instrument=number, **changed._asdict())
+            changes.append(Change(f"safety of {wanted.symbol}", record))
+        if wanted.schedule is not None:
+            words = schedule_words(wanted.symbol, wanted.schedule)
+            if words != ([] if known is None else [word for word in known.schedule if word]):
+                record = safety_commands.set_schedule(instrument=number, entries=words)
+                changes.append(Change(f"schedule of {wanted.symbol}", record))
         return changes
 
     def _asset_of(self, wanted: InstrumentDefinition, which: Literal["base", "quote"]) -> int:

@@ -29,6 +29,7 @@ from tradepit.gateway.beside.messages import (
     decode_from_feeds,
     encode,
 )
+from tradepit.gateway.bindings import Bindings
 from tradepit.gateway.problems import refused
 from tradepit.gateway.replies import Answer
 from tradepit.gateway.session import Session
@@ -50,7 +51,8 @@ CALLS_MAX: Final = 256
 
 
 class Voice(Session):
-    """What stays with the node of a WebSocket that the feed process serves: its orders."""
+    """What stays with the node of a WebSocket that the feed process serves: its orders, and the
+    sessions that end with it."""
 
     def __init__(self, sockets: Sockets, principal: Principal | None) -> None:
         super().__init__(sockets)
@@ -123,11 +125,13 @@ class FeedDoor:
         *,
         is_socket: bool,
         messages: list[bytes] | None = None,
+        bindings: Bindings | None = None,
     ) -> bool:
         """Give a connection away.
 
         Args:
             messages: of a WebSocket that is open: what came and nobody has answered.
+            bindings: sessions that it holds.
         Returns:
             False: nothing was done, it has to be served here.
         """
@@ -148,6 +152,8 @@ class FeedDoor:
             is_open=arrival.is_open,
             messages=messages or [],
         )
+        if bindings is not None:
+            self._voice(self._number).bindings = bindings
         transport.abort()  # closes our descriptor; the connection lives on through the other
         link.send(encode(over), descriptor)
         return True
@@ -195,15 +201,25 @@ class FeedDoor:
 
     def _forget(self, number: int) -> None:
         self._handed.pop(number, None)
-        self._voices.pop(number, None)
+        voice = self._voices.pop(number, None)
+        if voice is not None:
+            voice.bindings.end()
+
+    def _voice(self, number: int) -> Voice:
+        voice = self._voices.get(number)
+        if voice is None:
+            voice = Voice(self._gateway.sockets, self._handed[number])
+            voice.say = lambda frames: self._answer(number, frames)
+            self._voices[number] = voice
+        return voice
 
     def _on_lost(self) -> None:
         if self._ready.is_set():
             log.warning("the feed process is gone; the node serves streams itself")
         self._link = self.counted = self._awaited = None
         self._ready.clear()
-        self._handed.clear()
-        self._voices.clear()
+        for number in list(self._handed):
+            self._forget(number)
         for answer in self._calls.values():
             if not answer.done():
                 answer.set_exception(refused("feeds_unavailable", retry_after=1))
@@ -233,12 +249,7 @@ class FeedDoor:
         """An order that came to a WebSocket of the feed process."""
         if number not in self._handed:
             return
-        voice = self._voices.get(number)
-        if voice is None:
-            voice = Voice(self._gateway.sockets, self._handed[number])
-            voice.say = lambda frames: self._answer(number, frames)
-            self._voices[number] = voice
-        voice.on_message(message)
+        self._voice(number).on_message(message)
 
     def _answer(self, number: int, frames: bytes) -> None:
         if self._link is not None and number in self._handed:

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -106,9 +107,13 @@ class FeedServer:
     def _close_ended(self) -> None:
         for number, transport in list(self._connections.items()):
             if transport.is_closing():
-                self._connections.pop(number, None)
-                self._sessions.pop(number, None)
-                self._link.send(encode(Closed(number)))
+                self._close(number)
+
+    def _close(self, number: int) -> None:
+        """A connection is gone: what the node keeps of it ends too."""
+        if self._connections.pop(number, None) is not None:
+            self._sessions.pop(number, None)
+            self._link.send(encode(Closed(number)))
 
     # What the node says
 
@@ -179,6 +184,7 @@ class FeedServer:
         session = self._gateway.take_socket(arrival, None, over.principal, speak=speak)
         if session is not None:
             self._sessions[over.number] = session
+            session.on_gone = partial(self._close, over.number)
             for message in over.messages:
                 session.on_message(message)
 
