@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +32,9 @@ from tradepit.projections.store import TradeStore
 
 T = TypeVar("T")
 
+EVENTUALLY_SECONDS = 20.0
+"""What happens by itself on a busy machine has happened by then."""
+
 MARKET = MarketDefinition(
     assets=[
         AssetDefinition(code="USD", starting_balance=Decimal(1_000_000)),
@@ -52,6 +56,14 @@ START_SECONDS = 60.0
 """A busy machine starts a node slowly."""
 
 _numbers = itertools.count(1)
+
+
+def until(is_so: Callable[[], object]) -> None:
+    """Return when something has come about by itself."""
+    end = time.monotonic() + EVENTUALLY_SECONDS
+    while not is_so():
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.01)
 
 
 class ServedMarket:

@@ -124,7 +124,21 @@ def test_limits_bound_open_orders_and_positions(trader: Trader) -> None:
         "open_orders_max": 1,
         "positions": {trader.symbol: "1001.0000"},
         "credit": {},
+        "instruments": [
+            {
+                "instrument": trader.symbol,
+                "max_quantity": None,
+                "max_value": None,
+                "position_max": "1001.0000",
+            }
+        ],
+        "messages_per_second": 0,
+        "repeats_max": 0,
+        "window_seconds": "0",
+        "traded_max": None,
+        "traded_asset": None,
     }
+    assert trader.http.get(path).json() == limits.json()
     assert trader.place(trader.alice, "buy", "90", "2").json()["code"] == "position_limit"
     assert trader.place(trader.alice, "buy", "90", "1").status_code == 201
     assert trader.place(trader.alice, "sell", "110", "1").json()["code"] == "open_orders_limit"

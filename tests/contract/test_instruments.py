@@ -48,7 +48,7 @@ def test_an_instrument_is_defined_with_its_assets_and_listed(trader: Trader) -> 
         ({"lot_size": None}, 400, "invalid_number"),
         ({"symbol": ""}, 400, "invalid_field"),
         ({"symbol": "NODASH"}, 400, "invalid_field"),
-        ({"phase": "auction"}, 400, "invalid_field"),
+        ({"phase": "removed"}, 400, "invalid_field"),
         ({"maker_fee_bps": "-3", "taker_fee_bps": "2"}, 422, "invalid_definition"),
         ({"quantity_min": "5", "quantity_max": "1"}, 422, "invalid_definition"),
         ({"price_collar_percent": "101"}, 422, "invalid_definition"),
@@ -97,7 +97,7 @@ def test_phases_halt_cancel_only_and_close(trader: Trader) -> None:
     assert trader.http.delete(f"/orders/{order_id}").status_code == 200
     assert trader.http.put(path, json={"phase": "continuous"}).status_code == 200
     assert trader.place(trader.alice, "buy", "90", "1").status_code == 201
-    assert trader.http.put(path, json={"phase": "auction"}).status_code == 400
+    assert trader.http.put(path, json={"phase": "removed"}).status_code == 400
     assert trader.http.put("/instruments/NOPE/phase", json={"phase": "halted"}).status_code == 404
 
 

@@ -58,6 +58,10 @@ POST   /api/v1/accounts/{account_id}/deposits      -                    401 401 
 POST   /api/v1/accounts/{account_id}/withdrawals   -                    401 401 403 403 403 201
 POST   /api/v1/accounts/{account_id}/transfers     -                    401 401 403 403 403 201
 PUT    /api/v1/accounts/{account_id}/limits        -                    401 401 403 403 403 200
+GET    /api/v1/accounts/{account_id}/limits        -                    401 401 200 200 403 200
+GET    /api/v1/accounts/{account_id}/sessions      -                    401 401 200 200 403 200
+POST   /api/v1/accounts/{account_id}/dead-man      -                    401 401 403 200 403 200
+POST   /api/v1/accounts/{account_id}/cancel-only   -                    401 401 403 200 403 200
 POST   /api/v1/accounts/{account_id}/suspend       -                    401 401 403 403 403 200
 POST   /api/v1/accounts/{account_id}/resume        -                    401 401 403 403 403 200
 POST   /api/v1/accounts/{account_id}/kill          -                    401 401 403 200 403 200
@@ -74,6 +78,10 @@ POST   /api/v1/instruments                         -                    401 401 
 GET    /api/v1/instruments/{symbol}                -                    401 401 200 200 200 200
 DELETE /api/v1/instruments/{symbol}                -                    401 401 403 403 403 200
 PUT    /api/v1/instruments/{symbol}/phase          -                    401 401 403 403 403 200
+PUT    /api/v1/instruments/{symbol}/schedule       -                    401 401 403 403 403 200
+PUT    /api/v1/instruments/{symbol}/safety         -                    401 401 403 403 403 200
+GET    /api/v1/instruments/{symbol}/auction        -                    401 401 200 200 200 200
+PUT    /api/v1/market/phase                        -                    401 401 403 403 403 200
 GET    /api/v1/instruments/{symbol}/statistics     -                    401 401 200 200 200 200
 GET    /api/v1/trades                              -                    401 401 200 200 200 200
 GET    /api/v1/orderbook                           instrument=BTC-USD   401 401 200 200 200 200
@@ -169,7 +177,11 @@ class Things:
                 "reference_price": "10",
             },
             "/api/v1/replays": {"source": RECORDING},
+            "/api/v1/accounts/{account_id}/dead-man": {"timeout_ms": 0},
             "/api/v1/instruments/{symbol}/phase": {"phase": "halted"},
+            "/api/v1/instruments/{symbol}/schedule": {"entries": []},
+            "/api/v1/instruments/{symbol}/safety": {"halt_seconds": 5},
+            "/api/v1/market/phase": {"phase": "continuous"},
             "/api/v1/trades/ingest": {
                 "ticker": "A.COM", "price": "32", "volume": 1,
                 "timestamp": "2026-01-01T00:00:00Z", "trade_id": f"t{number}",
@@ -181,7 +193,7 @@ class Things:
             admin = self.market.admin
             for replay in admin.send("GET", "/api/v1/replays").json()["items"]:
                 admin.send("DELETE", f"/api/v1/replays/{replay['id']}")
-        if row.path.endswith(("/suspend", "/kill")):
+        if row.path.endswith(("/suspend", "/kill", "/cancel-only")):
             self.market.admin.send("POST", "/api/v1/accounts/alice/resume", {})
 
 

@@ -90,7 +90,7 @@ def send_request(desk: Desk, *, key: str = "", **more: Any) -> Receiver:
 def send_message(desk: Desk, **more: Any) -> Receiver:
     receiver = Receiver()
     payload = json.dumps(ORDER | {"op": "place"} | more).encode()
-    assert desk.ordinary.take_message(payload, lambda _id: receiver)
+    assert desk.ordinary.take_message(payload, lambda _id: receiver, {})
     return receiver
 
 

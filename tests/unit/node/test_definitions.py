@@ -5,7 +5,7 @@ import pytest
 from tests.unit.node.worlds import MARKET, NOON, SECOND
 
 from tradepit._native import Replica
-from tradepit.domain.wire import CommandKind
+from tradepit.domain.wire import RULES_VERSION, CommandKind
 from tradepit.journal.frame import build_frame
 from tradepit.journal.port import Group
 from tradepit.node.definitions import (
@@ -73,7 +73,7 @@ def test_a_new_market_begins_with_genesis_and_a_time_jump():
 
 def test_a_new_market_without_a_definition_is_empty():
     market = Market(None)
-    assert market.replica.rules_version == 1
+    assert market.replica.rules_version == RULES_VERSION
     assert market.replica.instruments() == []
 
 
