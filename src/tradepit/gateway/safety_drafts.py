@@ -102,3 +102,6 @@ class BindDraft(Draft):
         self.bound = Binding(account, client_id, session, binding)
         result = BoundSession(str(session), self.name, str(binding), self.cancels)
         return Answer(200, msgspec.json.encode(result), sequence)
+
+    def _replayed(self, order_id: int, sequence: int, result: int) -> Answer:
+        raise AssertionError("a session is bound without a key, so that it is bound anew each time")
