@@ -150,6 +150,14 @@ impl Instrument {
     }
 }
 
+impl Instrument {
+    /// The next phase on the way from a halt by the band back to trading.
+    pub fn phase_of_reopening(&self) -> u8 {
+        let by_auction = self.phase == Phase::Halted as u8 && self.session.auction_ns != 0;
+        if by_auction { Phase::Auction as u8 } else { Phase::Continuous as u8 }
+    }
+}
+
 impl Engine {
     pub(crate) fn is_continuous(&self, instrument: u32) -> bool {
         self.instruments[instrument as usize - 1].is_continuous()
@@ -333,13 +341,13 @@ impl Engine {
     pub(crate) fn reopen(&mut self, instrument: u32) {
         let index = instrument as usize - 1;
         let due = std::mem::take(&mut self.instruments[index].session.reopens_at);
-        let auction_ns = self.instruments[index].session.auction_ns;
-        if self.instruments[index].phase != Phase::Halted as u8 || auction_ns == 0 {
-            self.enter_phase(index, Phase::Continuous as u8, PhaseReason::Reopening, 0);
+        let phase = self.instruments[index].phase_of_reopening();
+        if phase == Phase::Continuous as u8 {
+            self.enter_phase(index, phase, PhaseReason::Reopening, 0);
             return;
         }
-        let until = due + auction_ns;
-        self.enter_phase(index, Phase::Auction as u8, PhaseReason::Reopening, until);
+        let until = due + self.instruments[index].session.auction_ns;
+        self.enter_phase(index, phase, PhaseReason::Reopening, until);
         self.reopen_at(index, until);
     }
 

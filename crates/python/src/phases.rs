@@ -9,12 +9,12 @@ pub type TradingSessionRow = (u32, bool, i64, i64, u8, u32, u32, i64, i64, i64, 
 pub fn trading_sessions(engine: &Engine) -> Vec<TradingSessionRow> {
     let row = |i: &tradepit_core::engine::Instrument| {
         let s = &i.session;
-        let (reopens_at, reopens_phase) = s.reopens;
+        let reopens_phase = if s.reopens_at == 0 { 0 } else { i.phase_of_reopening() };
         (
             i.number,
             s.is_held,
             s.next_at,
-            reopens_at,
+            s.reopens_at,
             reopens_phase,
             s.band_ppm,
             s.protection_ppm,
