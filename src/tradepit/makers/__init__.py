@@ -12,11 +12,13 @@ configure and write one: docs/makers.md.
 - `inventory_skew`, `avellaneda_stoikov`, `book_pegged`: the strategies
 - `referenced`: any strategy around a price from elsewhere
 - `registry`: strategies by name, with their parameters
+- `quoter`: one symbol of one maker, when which quote is to be sent; `standing`: the one that stands
 - `statistics`: what a maker did in one symbol; `profit`: its exact profit and loss
 """
 
 from tradepit.makers.bounds import passive, within_grant, within_limit
 from tradepit.makers.instrument import InstrumentSpec
+from tradepit.makers.quoter import NEVER_NS, QuoterSettings, QuoteWish, Reason, SymbolQuoter
 from tradepit.makers.registry import (
     STRATEGIES,
     ParameterDescription,
@@ -38,6 +40,7 @@ from tradepit.makers.strategy import (
 )
 
 __all__ = [
+    "NEVER_NS",
     "STRATEGIES",
     "BookView",
     "InstrumentSpec",
@@ -47,10 +50,14 @@ __all__ = [
     "OwnPosition",
     "ParameterDescription",
     "PublicTrade",
+    "QuoteWish",
+    "QuoterSettings",
+    "Reason",
     "Strategy",
     "StrategyChoice",
     "StrategyError",
     "StrategyKind",
+    "SymbolQuoter",
     "TwoSided",
     "build",
     "describe",
