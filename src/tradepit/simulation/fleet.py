@@ -61,6 +61,8 @@ class Fleet:
         self._seats: dict[tuple[int, int], Seat] = {}
         self._phases: dict[int, int] = {}
         self._last_ticks: dict[int, int] = {}
+        self._tops: dict[int, tuple[int, int, int, int]] = {}
+        """Books that were shown; forgotten when an own order changes, which hides others."""
         self._timers: list[tuple[int, int]] = []
         self._awake: dict[int, Seat] = {}
         self._records: list[bytes] = []
@@ -68,6 +70,7 @@ class Fleet:
         self._pending: list[tuple[int, Sent | Maker]] = []
         """What goes out, by its position in the frame."""
         self._positions = 0
+        self._beats_at_ns = 0
         self._sent: dict[int, Sent | Maker] = {}
         """What is under way, by sequence."""
         self.quotes_sent = 0
@@ -76,6 +79,7 @@ class Fleet:
         """Quotes of makers that woke up and owned nothing any more."""
         for firm in scenario.firms:
             self._add_firm(scenario, firm.name, accounts.firms[firm.name], now_ns)
+        self._by_name = {maker.name: maker for maker in self.makers}
         self._references = [seat for seat in self.seats if seat.choice.reference is not None]
 
     def _add_firm(self, scenario: Scenario, name: str, account: int, now_ns: int) -> None:
@@ -103,6 +107,7 @@ class Fleet:
         for seat in self._seats_of(maker):
             seat.end(now_ns)
         maker.state, maker.back_at_ns = State.DOWN, back_at_ns
+        self._beats_at_ns = 0
 
     def pause(self, maker: Maker, back_at_ns: int) -> None:
         """A maker process stops for a while, and believes afterwards that nothing happened."""
@@ -110,6 +115,7 @@ class Fleet:
         for seat, _ in maker.held:
             seat.quoter = None
         maker.state, maker.back_at_ns = State.PAUSED, back_at_ns
+        self._beats_at_ns = 0
 
     def _seats_of(self, maker: Maker) -> list[Seat]:
         return [
@@ -141,6 +147,9 @@ class Fleet:
         maker.held = []
 
     def _beat(self, now_ns: int) -> None:
+        """Heartbeats, and makers that come back."""
+        if now_ns < self._beats_at_ns:
+            return
         for maker in self.makers:
             if not maker.is_up and maker.back_at_ns <= now_ns:
                 self._return(maker, now_ns)
@@ -149,6 +158,7 @@ class Fleet:
                 record = records.heartbeat(maker.account, maker.epoch)
                 told = None if maker.joined else maker
                 self._put(record, commands.text_entry(maker.name), 1, told)
+        self._beats_at_ns = min(map(_acts_ns, self.makers), default=NEVER_NS)
 
     # What goes out.
 
@@ -182,12 +192,9 @@ class Fleet:
 
     def next_ns(self) -> int:
         """When somebody has to do something, if nothing happens."""
-        times = [maker.beats_at_ns if maker.is_up else maker.back_at_ns for maker in self.makers]
-        if self._timers:
-            times.append(self._timers[0][0])
         if self._awake:
             return 0
-        return min(times, default=NEVER_NS)
+        return min(self._timers[0][0], self._beats_at_ns) if self._timers else self._beats_at_ns
 
     def _wake(self, now_ns: int) -> None:
         """Ask whom something concerns."""
@@ -198,8 +205,10 @@ class Fleet:
             if seat.wakes_ns == due:
                 seat.wakes_ns = -1
                 awake[index] = seat
+        if not awake:
+            return
         self._awake = {}
-        makers = {maker.name: maker for maker in self.makers}
+        makers = self._by_name
         for seat in awake.values():
             quoter = seat.quoter
             if quoter is None:
@@ -233,7 +242,12 @@ class Fleet:
 
     def on_books(self, instruments: Iterable[int], now_ns: int) -> None:
         """Show the books that changed to whom they look different."""
+        tops, top_of = self._tops, self._venue.replica.top
         for instrument in instruments:
+            top = top_of(instrument)
+            if top == tops.get(instrument):
+                continue
+            tops[instrument] = top
             seats = [seat for seat in self.by_instrument[instrument] if seat.quoter is not None]
             if not seats:
                 continue
@@ -277,12 +291,14 @@ class Fleet:
     ) -> None:
         """A side of a firm's quote traded."""
         seat = self._seats[account, instrument]
+        self._tops.pop(instrument, None)
         seat.on_fill(order_side, price, lots, now_ns)
         self._awake[seat.index] = seat
 
     def on_shrunk(self, account: int, instrument: int, order_id: int, leaves: int) -> None:
         """An order of a firm's quote was cancelled or reduced."""
-        self._seats[account, instrument].on_shrunk(order_id, leaves)
+        if self._seats[account, instrument].on_shrunk(order_id, leaves):
+            self._tops.pop(instrument, None)
 
     def on_phase(self, instrument: int, phase: int) -> None:
         """Tell whether quotes are taken."""
@@ -314,6 +330,7 @@ class Fleet:
         seat = self._seats[account, instrument]
         seat.bid.set(bid_id, bid_ticks, bid_lots)
         seat.ask.set(ask_id, ask_ticks, ask_lots)
+        self._tops.pop(instrument, None)
         sent = self._sent.pop(sequence, None)
         if not isinstance(sent, Sent):
             return
@@ -325,6 +342,7 @@ class Fleet:
         """A quote and its reservation ended."""
         seat = self._seats[account, instrument]
         seat.on_released()
+        self._tops.pop(instrument, None)
         sent = self._sent.get(sequence)
         if isinstance(sent, Sent) and sent.is_release and sent.seat is seat:
             del self._sent[sequence]
@@ -394,3 +412,8 @@ def two_sided(bid_ticks: int, bid_lots: int, ask_ticks: int, ask_lots: int) -> T
         ask_ticks=ask_ticks if ask_lots else bid_ticks + 1,
         ask_lots=ask_lots,
     )
+
+
+def _acts_ns(maker: Maker) -> int:
+    """When a maker process does something by itself."""
+    return maker.beats_at_ns if maker.is_up else maker.back_at_ns

@@ -123,6 +123,8 @@ class Report(Struct, frozen=True, kw_only=True):
     frames: int
     seconds: float
     """Of real time."""
+    cpu_seconds: float
+    """Of this process: what it takes on a core of its own."""
     quotes: int
     trades: int
     refusals: dict[str, int]
@@ -146,7 +148,9 @@ class Report(Struct, frozen=True, kw_only=True):
         return all(check.holds for check in self.checks)
 
 
-def make_report(day: Simulation, checks: list[Check], seconds: float) -> Report:
+def make_report(
+    day: Simulation, checks: list[Check], *, seconds: float, cpu_seconds: float
+) -> Report:
     """The report of a day that is over."""
     tape, fleet, venue = day.tape, day.fleet, day.venue
     makers = _makers(day)
@@ -160,6 +164,7 @@ def make_report(day: Simulation, checks: list[Check], seconds: float) -> Report:
         events=tape.events,
         frames=venue.frames,
         seconds=round(seconds, 2),
+        cpu_seconds=round(cpu_seconds, 2),
         quotes=fleet.quotes_sent,
         trades=int(tape.trades.sum()),
         refusals=_by_count(tape.refusals),
