@@ -6,11 +6,10 @@ The faulty engine is the oracle with one rule broken; it plays streams that the 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.property.faults import FAULTS_OF_VERSION_2, Fault
 
 from tradepit._native import Replica
 from tradepit.domain.wire import EventKind, Side
@@ -33,19 +32,8 @@ from tradepit.testing.oracle_engine import OracleEngine
 from tradepit.testing.shrink import DROPPED, Case, engine_failure, shrink
 from tradepit.testing.summary import summary_of_oracle
 
-SEEDS = (1, 3)
+SEEDS = (1, 7)
 COMMANDS = 4_000
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A rule broken on purpose: what stands for `owner.name` instead."""
-
-    owner: Any
-    name: str
-    instead: Callable[..., Any]
-    audited: bool = True
-    """Whether the auditor, which knows neither limits nor keys in full, must see it too."""
 
 
 def round_up(notional: int, ppm: int) -> int:
@@ -150,6 +138,7 @@ FAULTS = {
         placing, "check_position_limit", lambda *_: None, audited=False
     ),
     "suspension ignored": Fault(safety, "check_account_state", lambda *_: None),
+    **FAULTS_OF_VERSION_2,
 }
 
 

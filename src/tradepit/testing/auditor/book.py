@@ -31,6 +31,11 @@ class Book:
         price = self.best_price(side)
         return None if price is None else self.queues[side][price][0]
 
+    def move_back(self, side: int, price: int, order_id: int) -> None:
+        """To the end of its price's queue."""
+        self.leave(side, price, order_id)
+        self.join(side, price, order_id)
+
     @property
     def is_crossed(self) -> bool:
         bid, ask = self.best_price(Side.BUY), self.best_price(Side.SELL)

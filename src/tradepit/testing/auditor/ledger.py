@@ -10,6 +10,8 @@ from typing import Any
 from tradepit.domain.wire import AccountType, CommandKind, Option, Phase, Side
 from tradepit.testing.auditor.facts import AuditedAccount, AuditedInstrument, AuditedOrder
 
+UNITS = 10**8
+
 
 def toward_zero(value: Fraction) -> int:
     return int(value)
@@ -36,11 +38,14 @@ class Ledger:
             lot=whole(lot * 10 ** self.scales[event.base_asset]),
             unit=whole(lot * tick * 10 ** self.scales[event.quote_asset]),
             phase=event.status,
+            lot_units=lot * UNITS,
+            reference_price=event.reference_price,
         )
         existing = self.instruments.get(event.instrument)
         if existing is not None:
             defined.maker_fee_ppm = existing.maker_fee_ppm
             defined.taker_fee_ppm = existing.taker_fee_ppm
+            defined.band_ppm = existing.band_ppm
         self.instruments[event.instrument] = defined
 
     def open_account(self, event: Any) -> None:
@@ -150,7 +155,7 @@ class Ledger:
         """Resting reduce-only orders never exceed the position that they reduce."""
         sums: dict[tuple[int, int, int], int] = defaultdict(int)
         for order in orders:
-            if order.options & Option.REDUCE_ONLY:
+            if order.options & Option.REDUCE_ONLY and not order.waits:
                 sums[order.account, order.instrument, order.side] += order.leaves
         for (account, instrument, side), leaves in sums.items():
             net = self.accounts[account].nets.get(instrument, 0)

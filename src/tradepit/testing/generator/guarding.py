@@ -20,15 +20,21 @@ from tradepit.testing.generator import orders
 from tradepit.testing.generator.administration import any_account, keyed
 from tradepit.testing.generator.profile import DAY_NS, SECOND_NS, USD
 from tradepit.testing.generator.view import View
+from tradepit.testing.oracle.market import Instrument
 
 TIMEOUTS_NS = (0, 1, SECOND_NS // 20, SECOND_NS // 2, 4 * SECOND_NS, DAY_NS)
 WINDOWS_NS = (10**6, SECOND_NS, 10 * SECOND_NS, DAY_NS)
 
 
+def value_of_one(view: View, instrument: Instrument) -> int:
+    """Money for the smallest usual quantity, small enough to be multiplied."""
+    return min(view.middle(instrument) * instrument.unit * view.profile.size, 2**56)
+
+
 def order_limits(view: View) -> Iterator[Command]:
     """None, or bounds that some orders meet and others pass."""
     instrument = view.instrument()
-    value = view.middle(instrument) * instrument.unit * view.profile.size
+    value = value_of_one(view, instrument)
     fields = SetOrderLimits(
         account=any_account(view),
         instrument=view.pick((instrument.number,) * 9 + (view.any_instrument(),)),
@@ -43,7 +49,7 @@ def order_limits(view: View) -> Iterator[Command]:
 
 def guard(view: View) -> Iterator[Command]:
     instrument = view.instrument()
-    value = view.middle(instrument) * instrument.unit * view.profile.size
+    value = value_of_one(view, instrument)
     fields = SetAccountGuard(
         account=any_account(view),
         messages_max=view.pick((0, 0, 3, 10)),

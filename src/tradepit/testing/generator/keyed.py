@@ -22,8 +22,9 @@ def resend(view: View) -> Command:
     fields: Any = sent.fields()
     roll = view.rng.random()
     if roll < 0.2:
-        name = next((n for n in SAME_AFTER_ALL if n in fields._fields), None)
-        if name is not None:
+        names = [n for n in SAME_AFTER_ALL if n in fields._fields]
+        if names:
+            name = view.pick(names)
             fields = fields._replace(**{name: getattr(fields, name) + 1})
     elif roll < 0.4:
         fields = different(view, fields)

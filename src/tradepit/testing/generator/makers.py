@@ -27,6 +27,8 @@ from tradepit.testing.oracle.market import Instrument
 BULK = "BULK-USD"
 NAMES = ("mm-0", "mm-1", "mm-2", "mm-3")
 TTLS_NS = (0, 10**6, SECOND_NS // 10, SECOND_NS, 5 * SECOND_NS)
+LOTS_MAX = 2**54
+"""Budget units that may still be multiplied."""
 LEASES_NS = (10**8, SECOND_NS // 2, 2 * SECOND_NS, 3_600 * SECOND_NS)
 
 
@@ -44,7 +46,7 @@ def firm_account(view: View) -> int:
 def define_firm(view: View) -> Iterator[Command]:
     """Budgets for some lots of some instrument; new firms are rare."""
     account = firm_account(view) if view.chance(0.8) else view.pick((1, 4, 5))
-    lots = units(view.instrument()) * view.profile.size
+    lots = min(units(view.instrument()) * view.profile.size, LOTS_MAX)
     fields = DefineFirm(
         account=account,
         budget_bid=lots * view.rng.randint(3, 40),

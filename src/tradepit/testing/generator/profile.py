@@ -160,7 +160,8 @@ class Profile:
     def firm_opening(self) -> Iterator[Command]:
         """Version 2 begins with a firm that makes the first instruments, and one maker."""
         plan = self.instruments[0]
-        lots = max(1, plan.lot_mantissa * 10**8 // int(10**plan.lot_exponent)) * self.size
+        units = max(1, plan.lot_mantissa * 10**8 // int(10**plan.lot_exponent))
+        lots = min(units * self.size, 2**54)
         firm = DefineFirm(account=FIRM, budget_bid=25 * lots, budget_ask=25 * lots)
         yield command(firm._replace(lease_ns=5 * SECOND_NS))
         for number in (1, 2, 3):
