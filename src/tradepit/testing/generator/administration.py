@@ -42,8 +42,9 @@ from tradepit.testing.generator.profile import (
     InstrumentPlan,
 )
 from tradepit.testing.generator.view import View
+from tradepit.testing.oracle.market import Instrument
 
-Maker = Callable[[View], Iterator[Command]]
+Maker = Callable[..., Iterator[Command]]
 OPENED = 0xFFFFFFFF
 
 
@@ -233,9 +234,9 @@ def redefine(view: View) -> Iterator[Command]:
     yield keyed(view, fields, symbol)
 
 
-def remove_and_renew(view: View) -> Iterator[Command]:
+def remove_and_renew(view: View, instrument: Instrument | None = None) -> Iterator[Command]:
     """Remove an instrument; its symbol comes back under a new number, then changes once more."""
-    instrument = view.instrument()
+    instrument = instrument or view.instrument()
     if view.chance(0.8):
         yield command(MassCancel(instrument=instrument.number))
     yield keyed(view, RemoveInstrument(instrument=view.pick((instrument.number,) * 9 + (99,))))

@@ -17,7 +17,7 @@ def resend(view: View) -> Command:
     if not view.keyed:
         return orders.named(view, orders.place(view))
     sent = view.pick(view.keyed)
-    if view.keyed_administration and view.chance(0.4):
+    if view.keyed_administration and view.chance(0.5):
         sent = view.pick(view.keyed_administration)
     fields: Any = sent.fields()
     roll = view.rng.random()

@@ -19,7 +19,7 @@ from tradepit.domain.wire import (
     TimeJump,
 )
 from tradepit.testing.frames import Command, command
-from tradepit.testing.generator.administration import any_account, keyed
+from tradepit.testing.generator.administration import any_account, keyed, remove_and_renew
 from tradepit.testing.generator.profile import SECOND_NS, USD, VAULT
 from tradepit.testing.generator.view import View
 from tradepit.testing.oracle.market import Instrument
@@ -231,6 +231,15 @@ def bulk(view: View) -> Iterator[Command]:
     yield command(reserve)
 
 
+def removal(view: View) -> Iterator[Command]:
+    """An instrument is removed that a firm makes, or where somebody reserved or quoted."""
+    instrument, account = view.instrument(), firm_account(view)
+    if view.chance(0.6):
+        yield command(SetFirmSymbol(account=account, instrument=instrument.number, mode=1))
+    yield from quote_of(view, account, instrument)
+    yield from remove_and_renew(view, instrument)
+
+
 def maker_crowd(view: View) -> Iterator[Command]:
     """One more maker than a firm may have; an hour later all leases have lapsed."""
     yield command(DefineFirm(account=5, lease_ns=3_600 * SECOND_NS))
@@ -249,4 +258,5 @@ IDEAS: dict[Callable[[View], Iterator[Command]], int] = {
     quote: 40,
     quotes: 16,
     bulk: 1,
+    removal: 1,
 }

@@ -158,7 +158,7 @@ MIXTURE: tuple[tuple[float, Callable[[View], Command]], ...] = (
     (0.88, orders.replace),
     (0.92, orders.cancel),
     (0.928, orders.mass_cancel),
-    (0.955, keyed.resend),
-    (0.975, keyed.cancel_by_key),
+    (0.965, keyed.resend),
+    (0.98, keyed.cancel_by_key),
     (1.01, keyed.after_tombstone),
 )

@@ -168,7 +168,7 @@ def falling_stop(view: View, fields: PlaceOrder) -> PlaceOrder:
     order_type = view.pick((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP))
     stop = fields._replace(order_type=order_type, stop_price=fields.price)
     stop = stop._replace(time_in_force=view.pick((TimeInForce.GTC, TimeInForce.DAY)))
-    if view.chance(0.3):
+    if view.chance(0.35):
         expires_at = view.now + 60 * SECOND_NS
         stop = stop._replace(time_in_force=TimeInForce.GTD, expires_at=expires_at)
     if order_type == OrderType.STOP_LIMIT:
@@ -255,7 +255,7 @@ IDEAS: dict[Callable[[View], Iterator[Command]], int] = {
     resume: 6,
     safety: 6,
     band: 10,
-    cascade: 14,
+    cascade: 20,
     iceberg_sweep: 10,
     schedule: 4,
 }

@@ -24,7 +24,7 @@ class View:
     market: Market
     profile: Profile
     keyed: deque[Command] = field(default_factory=lambda: deque(maxlen=60))
-    keyed_administration: deque[Command] = field(default_factory=lambda: deque(maxlen=15))
+    keyed_administration: deque[Command] = field(default_factory=lambda: deque(maxlen=25))
     awaited_keys: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=20))
     """(account, low, high) for which a tombstone may lie."""
     keys_made: int = 0

@@ -40,7 +40,7 @@ def bounds(letter: str) -> tuple[int, int]:
 def wild_value(rng: Random, name: str, letter: str) -> int:
     low, high = bounds(letter)
     if name in ENUM_FIELDS and rng.random() < 0.9:
-        return rng.randint(0, 5)
+        return rng.randint(0, 8 if name == "mode" else 5)
     roll = rng.random()
     if roll < 0.6:
         value = rng.choice(SMALL)
@@ -61,13 +61,15 @@ def wild_command(rng: Random) -> Command:
     if kind in STOPPERS and rng.random() < 0.9:
         kind = wire.CommandKind.CANCEL_ORDER
     if rng.random() < 0.01:
-        return unknown_command(rng.choice((0, 25, 255)))
+        return unknown_command(rng.choice((0, 33, 39, 46, 255)))
     cls: Any = wire.COMMANDS[kind]
     letters = [c for c in COMMAND_STRUCTS[kind].format.lstrip("<") if c.isalpha() and c != "x"]
     named = zip(cls._fields, letters, strict=True)
     fields = cls._make(wild_value(rng, name, letter) for name, letter in named)
     if kind == wire.CommandKind.PLACE_ORDER and rng.random() < 0.8:
         fields = tamed(rng, fields)
+    if kind == wire.CommandKind.QUOTE and rng.random() < 0.8:
+        fields = tamed_quote(rng, fields)
     if rng.random() < 0.9:
         fields = fields._replace(valid_until=0)
     return command(fields, rng.choice(TEXTS))
@@ -75,36 +77,64 @@ def wild_command(rng: Random) -> Command:
 
 def tamed(rng: Random, order: wire.PlaceOrder) -> wire.PlaceOrder:
     """An order that gets as far as prices and money."""
-    is_market = rng.random() < 0.3
+    order_type = rng.choice((1, 1, 1, 2, 2, 3, 4, 5))
+    resting, shows = order_type != wire.OrderType.MARKET, rng.random() < 0.2
+    times = (1, 1, 1, 2, 4, 5) if order_type == wire.OrderType.LIMIT else (1, 1, 2)
+    is_stop = order_type >= wire.OrderType.STOP
     return order._replace(
-        order_type=2 if is_market else 1,
-        time_in_force=rng.choice((4, 5) if is_market else (1, 1, 1, 2, 4, 5)),
+        order_type=order_type,
+        time_in_force=rng.choice(times if resting else (4, 5)),
         side=rng.choice((1, 2)),
-        options=wire.Option.PRICE if is_market else rng.choice((0, 0, 0, 1, 2, 4)),
+        options=rng.choice((0, 0, 0, 1, 2, 4)) if order_type == 1 else wire.Option.PRICE,
         self_trade_prevention=rng.randint(0, 4),
         account=rng.randint(1, 5),
         instrument=1,
         definition_version=1,
-        display_quantity=0,
-        stop_price=0,
+        display_quantity=order.display_quantity if order_type == 1 and shows else 0,
+        stop_price=order.stop_price if is_stop else 0,
         expires_at=0,
+        session=0,
     )
+
+
+def tamed_quote(rng: Random, quote: wire.Quote) -> wire.Quote:
+    """A quote that gets as far as budgets, prices and money."""
+    return quote._replace(
+        account=rng.choice((1, 2, 4, 4)),
+        instrument=1,
+        definition_version=1,
+        maker=0,
+        bid_price=rng.choice((1, 5, quote.bid_price)),
+        ask_price=rng.choice((6, 100, quote.ask_price)),
+        ttl_ns=rng.choice((0, 0, quote.ttl_ns)),
+    )
+
+
+def wild_commands(rng: Random) -> list[Command]:
+    """One wild command; a quote mostly after the reserved id that it needs."""
+    made = wild_command(rng)
+    if made.kind == wire.CommandKind.QUOTE and rng.random() < 0.8:
+        return [command(wire.ReserveOrderId()), made]
+    return [made]
 
 
 def wild_frames(seed: int, commands: int) -> Iterator[bytes]:
     """A market with enormous balances, then wild commands, a few to a frame."""
     rng = Random(f"wild {seed}")
+    rules_version = 1 if seed % 4 == 3 else 2
     writer = FrameWriter()
-    yield writer.write([*opening(), *enormous_balances()], START_NS)
+    yield writer.write([*opening(rules_version), *enormous_balances()], START_NS)
     while commands > 0:
-        size = min(commands, rng.randint(1, 5))
-        commands -= size
-        stamp = wild_value(rng, "time_ns", "q")
-        yield writer.write([wild_command(rng) for _ in range(size)], stamp)
+        made = [one for _ in range(rng.randint(1, 5)) for one in wild_commands(rng)]
+        commands -= len(made)
+        yield writer.write(made, wild_value(rng, "time_ns", "q"))
 
 
 def enormous_balances() -> Iterator[Command]:
+    """All that accounts can have; what version 1 does not know it refuses."""
     for account in (1, 2, 3, 5):
         yield command(wire.Deposit(account=account, asset=1, amount=2**61))
         yield command(wire.Deposit(account=account, asset=2, amount=2**61))
     yield command(wire.SetCredit(account=4, credit=2**61))
+    firm = wire.DefineFirm(account=4, budget_bid=2**62, budget_ask=2**62, lease_ns=10**9)
+    yield command(firm)
