@@ -20,6 +20,8 @@ class MarketOfFrames:
         self._step = nanoseconds_per_frame
         self._frames = 0
         self._crc = 0
+        self.groups: list[Group] = []
+        """What was run, as a node submits it."""
         genesis = commands.genesis(
             key_window_ns=600 * SECOND, key_capacity=10_000, accounts_max=100, market_id=1
         )
@@ -46,8 +48,10 @@ class MarketOfFrames:
     def run(self, records: list[bytes], texts: bytes = b"") -> bytes:
         """Apply one frame and return its events."""
         self._frames += 1
+        time_ns = NOON + self._frames * self._step
+        self.groups.append(Group(b"".join(records), texts, len(records), time_ns))
         frame = build_frame(
-            Group(b"".join(records), texts, len(records), NOON + self._frames * self._step),
+            self.groups[-1],
             first_sequence=self.replica.sequence + 1,
             incarnation=7,
             frame_number=self._frames,

@@ -23,6 +23,8 @@ PHASES: Final = (
     Phase.CLOSED,
 )
 LIVE: Final = 0b110
+BUDGET: Final = 5 * 10**8
+"""Of a firm: five lots a side, in units of 10^-8."""
 
 
 class VenueFlow:
@@ -42,6 +44,16 @@ class VenueFlow:
             40_000,
             60_000,
             SECOND,
+            SECOND,
+        )
+
+    def firm(self) -> bytes:
+        """The last account becomes a firm with little to grant."""
+        return wire.DEFINE_FIRM.pack(
+            *_header(CommandKind.DEFINE_FIRM, account=len(ACCOUNTS), instrument=0),
+            BUDGET,
+            BUDGET,
+            0,
             SECOND,
         )
 
@@ -146,7 +158,7 @@ def venue(
     for name in ACCOUNTS:
         market.open_account(name)
     flow = VenueFlow(rng, market, quotes=quotes)
-    market.run([flow.safety()])
+    market.run([flow.safety(), flow.firm()])
     return market, flow
 
 

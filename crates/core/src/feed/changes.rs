@@ -6,8 +6,8 @@
 //! its place). A replaced order that does not rest again is `Removed` before its trades. Orders
 //! that wait for their stop price are on no book: their owners alone are told. Of an iceberg
 //! everything here is the slice that it shows; one that goes to the back with its next slice is
-//! gone and then `Added`. Changes of one price level that follow each other within a command are
-//! one run. Nothing depends on how commands were framed.
+//! gone and then `Added`. Changes of one price level that follow each other within such a
+//! part are one run. Nothing depends on how commands were framed.
 
 use crate::feed::auction::AuctionEvent;
 use crate::wire::*;
@@ -61,7 +61,7 @@ pub trait Observer {
     fn time(&mut self, _time_ns: i64) {}
     /// An order changed; the levels that this touches come next.
     fn order(&mut self, place: u64, change: &OrderChange);
-    /// A level changed; `is_new` when this is not the level that the command touched before.
+    /// A level changed; `is_new` when another one was touched before, or another order came in.
     fn level(&mut self, place: u64, touch: &Touch, is_new: bool);
     /// The run of the level touched last is over.
     fn run_ended(&mut self) {}
@@ -85,7 +85,7 @@ pub fn walk(events: &[u8], observer: &mut impl Observer) {
     for (at, record) in records.iter().enumerate() {
         walk.event(record, records.get(at + 1), observer);
     }
-    walk.end_command(observer);
+    walk.end_part(observer);
 }
 
 #[derive(Default)]
@@ -98,7 +98,7 @@ struct Walk {
     coming: Option<OrderChange>,
     /// Quantity and taker of the trade told last, for those that it filled.
     last_trade: (i64, u64),
-    /// Instrument, side, price of the level touched last in this command.
+    /// Instrument, side, price of the level touched last in this part.
     run: Option<(u32, u8, i64)>,
 }
 
@@ -119,7 +119,7 @@ impl Walk {
     ) {
         let header = EventHeader::from_bytes(record);
         if header.sequence != self.sequence {
-            self.end_command(observer);
+            self.end_part(observer);
             *self = Self { sequence: header.sequence, ..Self::default() };
         }
         match EventKind::from_number(header.kind) {
@@ -155,7 +155,7 @@ impl Walk {
     /// An order comes in: what was left of the one before rests by now.
     #[inline(always)]
     fn begin_taker(&mut self, order_id: u64, observer: &mut impl Observer) {
-        self.tell_coming(observer);
+        self.end_part(observer);
         self.taker = order_id;
     }
 
@@ -376,16 +376,13 @@ impl Walk {
         observer.level(self.place(), &touch, is_new);
     }
 
+    /// The part of an order that came in is over. So is the run: a level that one order makes and
+    /// the next one takes is told twice, never as gone before it was there.
     #[inline(always)]
-    fn tell_coming(&mut self, observer: &mut impl Observer) {
+    fn end_part(&mut self, observer: &mut impl Observer) {
         if let Some(change) = self.coming.take() {
             self.changed(&change, observer);
         }
-    }
-
-    #[inline(always)]
-    fn end_command(&mut self, observer: &mut impl Observer) {
-        self.tell_coming(observer);
         if self.run.take().is_some() {
             observer.run_ended();
         }
