@@ -162,9 +162,12 @@ def test_safety_changes_only_what_is_named(trader: Trader) -> None:
     path = f"/instruments/{trader.symbol}/safety"
     fresh = instrument(trader)
     assert (fresh.band_percent, fresh.protection_percent) == (None, "5.0000")
-    assert trader.http.put(path, json={"band_percent": "10", "halt_seconds": 0.25}).json()[
-        "band_percent"
-    ] == "10.0000"
+    assert (
+        trader.http.put(path, json={"band_percent": "10", "halt_seconds": 0.25}).json()[
+            "band_percent"
+        ]
+        == "10.0000"
+    )
     shown = trader.http.put(path, json={"auction_seconds": 30, "protection_percent": 1}).json()
     names = ("band_percent", "protection_percent", "halt_seconds", "auction_seconds")
     assert [shown[name] for name in names] == ["10.0000", "1.0000", "0.25", "30"]

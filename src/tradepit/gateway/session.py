@@ -42,7 +42,7 @@ from tradepit.gateway.problems import (
 )
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.safety_drafts import BindDraft, DeadManDraft
-from tradepit.gateway.shapes import SetDeadMan, SocketMessage, decode_socket_message
+from tradepit.gateway.shapes import TIMEOUT_MS_MAX, SetDeadMan, SocketMessage, decode_socket_message
 
 if TYPE_CHECKING:
     from tradepit.gateway.arrival import Arrival
@@ -343,6 +343,9 @@ class Session(WSListener):
         if message.client_id is None or message.timeout_ms is None:
             field = "timeout_ms" if message.client_id else "client_id"
             raise refused("invalid_field", f"{field} is missing", field=field)
+        if not 0 <= message.timeout_ms <= TIMEOUT_MS_MAX:
+            detail = f"timeout_ms is 0 to {TIMEOUT_MS_MAX}"
+            raise refused("invalid_field", detail, field="timeout_ms")
         body = SetDeadMan(message.timeout_ms, message.valid_until)
         market = self._sockets.desk.market
         self._submit(DeadManDraft(market, message.client_id, body, key), id_text, message.op)

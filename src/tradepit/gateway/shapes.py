@@ -119,7 +119,7 @@ class SocketMessage(Operation, kw_only=True):
     conflate_ms: int | None = None
     name: str | None = None
     cancel_on_disconnect: bool = True
-    timeout_ms: Annotated[int, Meta(ge=0, le=86_400_000)] | None = None
+    timeout_ms: int | None = None
 
 
 class Batch(Struct):
@@ -310,10 +310,13 @@ class SetInstrumentSafety(Struct):
     valid_until: TimeText | None = None
 
 
+TIMEOUT_MS_MAX: Final = 86_400_000
+
+
 class SetDeadMan(Struct):
     """All orders of the account leave unless this is sent again in time."""
 
-    timeout_ms: Annotated[int, Meta(ge=0, le=86_400_000, description="0 = off")]
+    timeout_ms: Annotated[int, Meta(ge=0, le=TIMEOUT_MS_MAX, description="0 = off")]
     valid_until: TimeText | None = None
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tradepit.domain import commands, wire
+from tradepit.domain import commands, safety_commands, wire
 from tradepit.domain.commands import Key, Step, key_of, text_entry
 
 KEY = Key(5, 6)
+KEYED = {"key_low": 5, "key_high": 6, "valid_until": 8}
 
 CASES: list[tuple[bytes, type, dict[str, int]]] = [
     (
@@ -222,9 +223,90 @@ CASES: list[tuple[bytes, type, dict[str, int]]] = [
             "key_capacity": 2,
             "accounts_max": 3,
             "market_id": 4,
-            "rules_version": 1,
+            "rules_version": 2,
             "schema_version": 1,
         },
+    ),
+    (
+        safety_commands.set_schedule(instrument=3, entries=[5, 7], key=KEY, valid_until=8),
+        wire.SetSchedule,
+        {"kind": 42, "flags": 2, "instrument": 3, "entry_1": 5, "entry_2": 7, **KEYED},
+    ),
+    (
+        safety_commands.set_instrument_safety(
+            instrument=3,
+            band_ppm=1,
+            protection_ppm=2,
+            halt_ns=4,
+            auction_ns=9,
+            key=KEY,
+            valid_until=8,
+        ),
+        wire.SetInstrumentSafety,
+        {
+            "kind": 43,
+            "flags": 2,
+            "instrument": 3,
+            "band_ppm": 1,
+            "protection_ppm": 2,
+            "halt_ns": 4,
+            "auction_ns": 9,
+            **KEYED,
+        },
+    ),
+    (
+        safety_commands.set_order_limits(
+            account=3, instrument=4, quantity_max=1, value_max=2, key=KEY, valid_until=8
+        ),
+        wire.SetOrderLimits,
+        {
+            "kind": 44,
+            "flags": 2,
+            "account": 3,
+            "instrument": 4,
+            "quantity_max": 1,
+            "value_max": 2,
+            **KEYED,
+        },
+    ),
+    (
+        safety_commands.set_account_guard(
+            account=3,
+            messages_max=1,
+            repeats_max=2,
+            window_ns=4,
+            traded_max=9,
+            traded_asset=10,
+            key=KEY,
+            valid_until=8,
+        ),
+        wire.SetAccountGuard,
+        {
+            "kind": 45,
+            "flags": 2,
+            "account": 3,
+            "messages_max": 1,
+            "repeats_max": 2,
+            "window_ns": 4,
+            "traded_max": 9,
+            "traded_asset": 10,
+            **KEYED,
+        },
+    ),
+    (
+        safety_commands.set_dead_man(account=3, timeout_ns=4, key=KEY, valid_until=8),
+        wire.SetDeadMan,
+        {"kind": 31, "flags": 2, "account": 3, "timeout_ns": 4, **KEYED},
+    ),
+    (
+        safety_commands.bind_session(account=3, cancels=True, key=KEY, valid_until=8),
+        wire.BindSession,
+        {"kind": 29, "flags": 3, "mode": 1, "account": 3, **KEYED},
+    ),
+    (
+        safety_commands.end_session(account=3, session=4, binding=9),
+        wire.EndSession,
+        {"kind": 30, "account": 3, "session": 4, "binding": 9},
     ),
 ]
 

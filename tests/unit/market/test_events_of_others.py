@@ -1,4 +1,4 @@
-"""A command's events are not all its own: what is due happens before it, triggered orders run after.
+"""A command's events are not all its own: what is due comes before, triggered orders run after.
 
 Market time moves with the very frame of a command here, so that both stand under its sequence.
 """
@@ -42,9 +42,7 @@ def market(hand: Hand) -> Market:
 
 
 def rest(market: Market, client_id: str, side: str = "buy", price: int = 90) -> str:
-    order = market.place(
-        client_id=client_id, instrument=SYMBOL, side=side, price=price, quantity=1
-    )
+    order = market.place(client_id=client_id, instrument=SYMBOL, side=side, price=price, quantity=1)
     return order.id
 
 

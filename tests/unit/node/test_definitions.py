@@ -5,17 +5,22 @@ import pytest
 from tests.unit.node.worlds import MARKET, NOON, SECOND
 
 from tradepit._native import Replica
-from tradepit.domain.wire import RULES_VERSION, CommandKind
+from tradepit.domain import commands
+from tradepit.domain.schedule import read_entries
+from tradepit.domain.wire import GENESIS, RULES_VERSION, CommandKind
+from tradepit.engine.rows import TradingSessionRow
 from tradepit.journal.frame import build_frame
 from tradepit.journal.port import Group
 from tradepit.node.definitions import (
     AssetDefinition,
     Batch,
+    Change,
     DefinitionRefused,
     InstrumentDefinition,
     MarketDefinition,
     opening_commands,
 )
+from tradepit.node.phase_definitions import ScheduledPhase
 
 
 class Market:
@@ -120,6 +125,68 @@ def test_only_differences_become_commands():
     assert market.open(wanted) == []
 
 
+def session(market: Market, instrument: int = 1) -> TradingSessionRow:
+    return TradingSessionRow._make(market.replica.trading_sessions()[instrument - 1])
+
+
+SCHEDULE = [
+    ScheduledPhase(at="09:00", phase="continuous", days=["mon", "fri"]),
+    ScheduledPhase(at="08:00", phase="pre_open"),
+]
+
+
+def test_schedule_and_safety_are_made_so_and_what_is_not_named_stays():
+    market = Market()
+    wanted = with_instrument(schedule=SCHEDULE, band_percent=Decimal(10), halt_seconds=Decimal(2))
+    assert market.open(wanted) == ["safety of BTC-USD", "schedule of BTC-USD"]
+    assert market.open(wanted) == []
+    found = session(market)
+    assert (found.band_ppm, found.protection_ppm, found.halt_ns) == (100_000, 50_000, 2 * SECOND)
+    assert [(entry.at, entry.days) for entry in read_entries(found.schedule)] == [
+        ("08:00", []),
+        ("09:00", ["mon", "fri"]),
+    ]
+    assert market.open(MARKET) == []
+    assert session(market).schedule == found.schedule
+    assert market.open(with_instrument(band_percent=Decimal(0))) == ["safety of BTC-USD"]
+    assert session(market).halt_ns == 2 * SECOND
+    assert market.open(with_instrument(schedule=[])) == ["schedule of BTC-USD"]
+    assert session(market).next_at == 0
+
+
+def test_a_new_instrument_comes_with_its_schedule_and_safety():
+    definition = with_instrument(
+        schedule=SCHEDULE, protection_percent=Decimal(1), auction_seconds=Decimal("0.5")
+    )
+    found = session(Market(definition))
+    assert (found.protection_ppm, found.auction_ns) == (10_000, SECOND // 2)
+    assert found.next_at > NOON
+
+
+def test_an_older_journal_goes_on_under_the_rules_of_this_program():
+    market = Market()
+    old = Replica()
+    fields = list(
+        GENESIS.unpack(
+            commands.genesis(
+                key_window_ns=600 * SECOND,
+                key_capacity=4_000_000,
+                accounts_max=1_000_000,
+                market_id=9,
+            )
+        )
+    )
+    fields[-2] = 1
+    market.replica, market.frames = old, 0
+    market.apply(Batch([Change("genesis", GENESIS.pack(*fields))]))
+    assert old.rules_version == 1
+    names = market.open(with_instrument(schedule=SCHEDULE))
+    assert names[0] == f"rules version {RULES_VERSION}"
+    assert "schedule of BTC-USD" in names
+    assert old.rules_version == RULES_VERSION
+    assert market.open(MARKET) == []
+
+
 def test_what_the_definition_does_not_name_stays():
     market = Market()
     assert market.open(changed(instruments=[], assets=[])) == []
@@ -148,6 +215,11 @@ def test_an_empty_instrument_takes_new_steps():
         (with_instrument(reference_price=Decimal("1.001")), "reference_price = 1.001"),
         (with_instrument(taker_fee_bps=Decimal("0.001")), "finer than one part in a million"),
         (with_instrument(maker_fee_bps=Decimal(-1)), "rules of BTC-USD"),
+        (with_instrument(band_percent=Decimal(101)), "band_percent = 101 is not among 0 to 100"),
+        (with_instrument(halt_seconds=Decimal(-1)), "halt_seconds"),
+        (with_instrument(auction_seconds=Decimal(86_401)), "auction_seconds"),
+        (with_instrument(schedule=[ScheduledPhase(at="25:00", phase="closed")]), "time of day"),
+        (with_instrument(schedule=[*SCHEDULE, *SCHEDULE]), "two entries at 08:00"),
         (with_instrument(lot_size=Decimal("0.000000001")), "instrument BTC-USD"),
     ],
 )
