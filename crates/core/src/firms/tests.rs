@@ -79,7 +79,7 @@ fn removing_a_symbol_moves_another_one_when_that_is_fair() {
     trial.send(heartbeat("b", 1, 0));
     // b took HALF over, with its reservation; without COIN it stays b's.
     assert_eq!(trial.send(symbol(COIN, 2)), ["symbol 1/1 2"]);
-    assert_eq!(trial.send(symbol(HALF, 2)), ["symbol 1/2 2", "released 1/2 4 6 Removed"]);
+    assert_eq!(trial.send(symbol(HALF, 2)), ["symbol 1/2 2", "released 1/2 4 6 Requested"]);
 }
 
 #[test]
