@@ -323,9 +323,7 @@ class Market(MarketFirms):
         """Set a phase: `continuous`, `halted`, `cancel_only`, `closed`, or one that gathers
         orders for an auction: `pre_open`, `auction`, `closing_auction`."""
         body = SetPhase(phase)
-        return self._write(
-            lambda market: phase_draft(market, symbol, body, _key(key)), Instrument
-        )
+        return self._write(lambda market: phase_draft(market, symbol, body, _key(key)), Instrument)
 
     def set_market_phase(self, phase: str, *, key: str | None = None) -> MarketPhase:
         """Set the phase of every instrument."""
@@ -448,9 +446,7 @@ class Market(MarketFirms):
     ) -> Order:
         """Cancel an order."""
         number = str(order_id)
-        return self._do(
-            lambda desk, reply: desk.cancel(number, client_id, _key(key), reply), Order
-        )
+        return self._do(lambda desk, reply: desk.cancel(number, client_id, _key(key), reply), Order)
 
     def replace(
         self,

@@ -18,6 +18,7 @@ from tradepit.domain import commands, safety_commands
 from tradepit.domain.decimals import DecimalError, parse_units, step_of
 from tradepit.domain.wire import EVENT_HEADER_DTYPE, RULES_VERSION, EventKind, Phase
 from tradepit.engine.rows import InstrumentRow, TradingSessionRow
+from tradepit.node.firm_definitions import FirmDefinition, FirmImpossible, firm_changes
 from tradepit.node.phase_definitions import (
     NS_PER_SECOND,
     PPM_PER_PERCENT,
@@ -88,6 +89,7 @@ class MarketDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     accounts_max: int = 1_000_000
     assets: list[AssetDefinition] = []
     instruments: list[InstrumentDefinition] = []
+    firms: list[FirmDefinition] = []
 
 
 class Change(NamedTuple):
@@ -162,12 +164,15 @@ def opening_commands(
             changes.insert(0, Change(f"rules version {RULES_VERSION}", record))
         if market is not None:
             _require_same_genesis(replica, market)
+    firms = []
     if market is not None:
-        changes += _Reconciler(replica, market).changes()
+        reconciler = _Reconciler(replica, market)
+        changes += reconciler.changes()
+        firms = reconciler.firms()
     return [
         Batch(changes[at : at + BATCH_COMMANDS_MAX])
         for at in range(0, len(changes), BATCH_COMMANDS_MAX)
-    ]
+    ] + firms
 
 
 def _require_same_genesis(replica: Replica, market: MarketDefinition) -> None:
@@ -189,6 +194,7 @@ class _Reconciler:
     """Compares the journal's definitions with the configured ones."""
 
     def __init__(self, replica: Replica, market: MarketDefinition) -> None:
+        self._replica = replica
         self._market = market
         self._assets = {code: (number, scale) for number, code, scale in replica.assets()}
         self._balances = dict(replica.starting_balances())
@@ -197,6 +203,7 @@ class _Reconciler:
         self._instruments = {row.symbol: row for row in rows if row.phase != Phase.REMOVED}
         sessions = (TradingSessionRow._make(values) for values in replica.trading_sessions())
         self._sessions = {row.instrument: row for row in sessions}
+        self._numbers = {symbol: row.instrument for symbol, row in self._instruments.items()}
 
     def changes(self) -> list[Change]:
         changes = [change for asset in self._market.assets for change in self._asset(asset)]
@@ -205,6 +212,17 @@ class _Reconciler:
         for asset in self._market.assets:
             changes += self._starting_balance(asset)
         return changes
+
+    def firms(self) -> list[Batch]:
+        """A submission for each firm: its account is opened and named in one frame."""
+        batches = []
+        for firm in self._market.firms:
+            try:
+                changes = firm_changes(self._replica, firm, self._numbers)
+            except FirmImpossible as error:
+                raise DefinitionRefused(f"firm {firm.id}: {error}") from None
+            batches.append(Batch([Change(*change) for change in changes]))
+        return [batch for batch in batches if batch.changes]
 
     def _asset(self, asset: AssetDefinition) -> list[Change]:
         known = self._assets.get(asset.code)
@@ -261,6 +279,7 @@ class _Reconciler:
             changes.append(Change(what, record, commands.text_entry(wanted.symbol)))
         else:
             number = known.instrument
+        self._numbers[wanted.symbol] = number
         if known is None or changes or _rules_of(known) != rules:
             record = commands.set_instrument_rules(instrument=number, **rules._asdict())
             changes.append(Change(f"rules of {wanted.symbol}", record))
