@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -39,7 +40,8 @@ OPTIONS = NodeOptions(market=MARKET)
 class FirmMarket:
     """A served market; every method sends one request."""
 
-    def __init__(self, root: Any, *, has_feed_process: bool = False, **config: Any) -> None:
+    def __init__(self, root: Path, *, has_feed_process: bool = False, **config: Any) -> None:
+        self.root = root
         self.served = ServedMarket(
             root,
             GatewayConfig(read_wait_max=0.3, **config),
