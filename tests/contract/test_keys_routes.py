@@ -83,6 +83,28 @@ PUT    /api/v1/instruments/{symbol}/safety         -                    401 401 
 GET    /api/v1/instruments/{symbol}/auction        -                    401 401 200 200 200 200
 PUT    /api/v1/market/phase                        -                    401 401 403 403 403 200
 GET    /api/v1/instruments/{symbol}/statistics     -                    401 401 200 200 200 200
+POST   /api/v1/firms                               -                    401 401 403 403 403 201
+GET    /api/v1/firms                               -                    401 401 200 200 200 200
+GET    /api/v1/firms/{account_id}                  -                    401 401 200 200 403 200
+PUT    /api/v1/firms/{account_id}/budget           -                    401 401 403 403 403 200
+POST   /api/v1/firms/{account_id}/symbols          -                    401 401 403 403 403 200
+DELETE /api/v1/firms/{account_id}/symbols/{symbol} -                    401 401 403 403 403 200
+POST   /api/v1/firms/{account_id}/kill             -                    401 401 403 200 403 200
+POST   /api/v1/firms/{account_id}/resume           -                    401 401 403 403 403 200
+POST   /api/v1/firms/{account_id}/makers/{name}/heartbeat           -   401 401 403 200 403 200
+GET    /api/v1/cluster                             -                    401 401 200 200 200 200
+POST   /api/v1/cluster/symbols                     -                    401 401 403 403 403 200
+DELETE /api/v1/cluster/symbols/{symbol}            firm=alice           401 401 403 403 403 200
+PUT    /api/v1/quotes/{symbol}                     -                    401 401 403 200 403 200
+GET    /api/v1/quotes/{symbol}                     -                    401 401 200 200 404 200
+GET    /api/v1/quotes/{symbol}                     client_id=alice      401 401 200 200 403 200
+DELETE /api/v1/quotes/{symbol}                     client_id=alice      401 401 403 200 403 200
+POST   /api/v1/reservations                        -                    401 401 403 200 403 200
+GET    /api/v1/reservations                        client_id=alice      401 401 200 200 403 200
+POST   /api/v1/reservations/{symbol}/release       -                    401 401 403 200 403 200
+GET    /api/v1/exposure                            client_id=alice      401 401 200 200 403 200
+GET    /api/v1/positions                           client_id=alice      401 401 200 200 403 200
+GET    /api/v1/positions/{symbol}                  client_id=alice      401 401 200 200 403 200
 GET    /api/v1/trades                              -                    401 401 200 200 200 200
 GET    /api/v1/orderbook                           instrument=BTC-USD   401 401 200 200 200 200
 GET    /api/v1/candles                             instrument=BTC-USD   401 401 200 200 200 200
@@ -133,6 +155,7 @@ class Things:
             path = path.replace("{replay_id}", self.replay())
         if "{ticker}" in path:
             path = path.replace("{ticker}", "A.COM").replace("{price}", "32")
+        path = path.replace("{name}", "mm-0")
         if "{symbol}" in path:
             path = path.replace("{symbol}", self.symbol(row))
         return path
@@ -148,6 +171,12 @@ class Things:
         return str(made.json()["id"])
 
     def symbol(self, row: Row) -> str:
+        """An instrument to read, or a fresh one to change; one that alice quotes, to read that."""
+        if row.method == "GET" and "/quotes/" in row.path:
+            symbol = self.symbol(Row("PUT", row.path, "", ()))
+            quote = self.body(Row("PUT", "/api/v1/quotes/{symbol}", "", ()))
+            assert self.market.alice.send("PUT", f"/api/v1/quotes/{symbol}", quote).is_success
+            return symbol
         if row.method == "GET":
             return "BTC-USD"
         body = self.body(Row("POST", "/api/v1/instruments", "", ()))
@@ -182,6 +211,18 @@ class Things:
             "/api/v1/instruments/{symbol}/schedule": {"entries": []},
             "/api/v1/instruments/{symbol}/safety": {"halt_seconds": 5},
             "/api/v1/market/phase": {"phase": "continuous"},
+            "/api/v1/firms": {"id": f"firm-{number}"},
+            "/api/v1/firms/{account_id}/budget": {"budget_bid": 100},
+            "/api/v1/firms/{account_id}/symbols": {"symbol": "ETH-USD"},
+            "/api/v1/firms/{account_id}/makers/{name}/heartbeat": {"epoch": 1},
+            "/api/v1/cluster/symbols": {"symbol": "ETH-USD", "firm": "alice"},
+            "/api/v1/quotes/{symbol}": {
+                "client_id": "alice", "bid_price": "9", "bid_quantity": 1,
+            },
+            "/api/v1/reservations": {
+                "client_id": "alice", "symbol": "BTC-USD", "bid_quantity": 1, "ask_quantity": 1,
+            },
+            "/api/v1/reservations/{symbol}/release": {"client_id": "alice"},
             "/api/v1/trades/ingest": {
                 "ticker": "A.COM", "price": "32", "volume": 1,
                 "timestamp": "2026-01-01T00:00:00Z", "trade_id": f"t{number}",
@@ -202,6 +243,9 @@ def market(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[KeyedMarket]:
     keyed = KeyedMarket(tmp_path_factory.mktemp("keyed"), hot_path=request.param, has_history=True)
+    made = {"symbol": "ETH-USD", "tick_size": "0.01", "lot_size": "1"}
+    for path, body in (("firms", {"id": "alice"}), ("instruments", made)):
+        assert keyed.admin.send("POST", f"/api/v1/{path}", body).status_code == 201
     yield keyed
     keyed.close()
 

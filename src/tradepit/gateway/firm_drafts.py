@@ -14,7 +14,12 @@ from tradepit.domain.wire import AccountType, EventKind
 from tradepit.engine.firm_rows import FirmRow
 from tradepit.gateway import firm_results as results
 from tradepit.gateway.account_drafts import state_draft
-from tradepit.gateway.administration import AdminDraft, open_account_records, optional_key
+from tradepit.gateway.administration import (
+    AdminDraft,
+    credit_records,
+    open_account_records,
+    optional_key,
+)
 from tradepit.gateway.drafts import EVENT_BYTES, Draft, Market
 from tradepit.gateway.fields import time_field, visible
 from tradepit.gateway.firm_shapes import DefineFirm, Heartbeat, SetBudget
@@ -66,7 +71,7 @@ class SilentDraft(Draft):
 
 
 class DefineFirmDraft(SilentDraft):
-    """A new firm: its account if there is none, its credit, its budgets, its symbols."""
+    """A new firm: a flat credit account if there is none of its id, its budgets, its symbols."""
 
     __slots__ = ("firm_id",)
 
@@ -81,9 +86,9 @@ class DefineFirmDraft(SilentDraft):
         if not account:
             records, self.texts = _open_records(market, body, command_key)
             account, command_key = OPENED_HERE, NO_KEY
-        elif not _is_credit_account(market, account):
-            detail = f"the account {body.id!r} is no credit account; a firm needs one"
-            raise refused("account_exists", detail, field="id")
+        elif body.credit is not None:
+            _require_credit_account(market, account)
+            records = credit_records(market, account, _account_body(body))
         budgets = _budgets(body, _new_firm(body))
         records.append(
             firm_commands.define_firm(
@@ -188,21 +193,25 @@ def _is_same(market: Market, known: FirmRow, body: DefineFirm) -> bool:
     return is_made and _budgets(body, _new_firm(body)) == _budgets_of(known)
 
 
-def _is_credit_account(market: Market, account: int) -> bool:
+def _require_credit_account(market: Market, account: int) -> None:
     values = market.replica.account(account)
-    return values is not None and values[2] == AccountType.CREDIT
+    if values is None or values[2] != AccountType.CREDIT:
+        raise refused("not_credit_account", field="credit")
 
 
-def _open_records(market: Market, body: DefineFirm, key: Key) -> tuple[list[bytes], bytes]:
-    """The opening of a flat credit account with its credit."""
-    account = OpenAccount(
+def _account_body(body: DefineFirm) -> OpenAccount:
+    return OpenAccount(
         id=body.id,
         name=body.name,
         type="credit",
         credit=body.credit,
         valid_until=body.valid_until,
     )
-    records, texts = open_account_records(market, account, body.id, key)
+
+
+def _open_records(market: Market, body: DefineFirm, key: Key) -> tuple[list[bytes], bytes]:
+    """The opening of a flat credit account with its credit."""
+    records, texts = open_account_records(market, _account_body(body), body.id, key)
     opening = commands.open_account(
         account_type=int(AccountType.CREDIT),
         starting_balances=False,

@@ -33,7 +33,7 @@ class FirmDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """A firm whose makers quote within budgets."""
 
     id: str
-    """Of its account, a credit account, which is opened when it is not there."""
+    """Of its account; a flat credit account is opened when there is none."""
     name: str = ""
     budget_bid: Decimal = Decimal(100)
     """Sum of what it may quote or reserve to buy, over all instruments."""
@@ -62,8 +62,7 @@ def firm_changes(
     Args:
         numbers: of the instruments, those included that are about to be defined.
     Raises:
-        FirmImpossible: an unknown symbol, a budget that is no multiple of 10^-8, or an account of
-            this id that is no credit account.
+        FirmImpossible: an unknown symbol, or a budget that is no multiple of 10^-8.
     """
     account = replica.account_number(wanted.id)
     known = next((row for row in firms(replica) if row.account == account), None)
@@ -71,8 +70,6 @@ def firm_changes(
     if not account:
         account = commands.OPENED_HERE
         changes = _opening(wanted)
-    elif known is None and not _is_credit_account(replica, account):
-        raise FirmImpossible("its account is there and is no credit account")
     record = _definition(account, wanted)
     if known is None or record != _same_as(known):
         changes.append(FirmChange(f"budgets of {wanted.id}", record))
@@ -134,8 +131,3 @@ def _number(numbers: Mapping[str, int], symbol: str) -> int:
     if symbol not in numbers:
         raise FirmImpossible(f"there is no instrument {symbol}")
     return numbers[symbol]
-
-
-def _is_credit_account(replica: Replica, account: int) -> bool:
-    values = replica.account(account)
-    return values is not None and values[2] == AccountType.CREDIT

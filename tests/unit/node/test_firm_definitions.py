@@ -70,12 +70,13 @@ def test_several_firms_each_get_their_own_account():
     assert symbols == [1, 0]
 
 
-def test_a_cash_account_does_not_become_a_firm():
+def test_an_account_that_exists_becomes_a_firm_as_it_is():
     market = Market()
     opening = Change("", commands.open_account(), commands.account_text("mm"))
     assert market.apply(Batch([opening])) == []
-    with pytest.raises(DefinitionRefused, match="firm mm: its account is there and is no credit"):
-        market.open(with_firm())
+    assert market.open(with_firm()) == ["budgets of mm", "BTC-USD of mm"]
+    (firm,) = firms(market.replica)
+    assert market.replica.account(firm.account)[2] == AccountType.CASH
 
 
 @pytest.mark.parametrize(
