@@ -33,6 +33,7 @@ from tradepit.gateway.firm_statements import (
     heartbeat_answer,
     known_firm,
     symbols_of,
+    units_text,
 )
 from tradepit.gateway.listing import Instrument, number_refused
 from tradepit.gateway.problems import Refused, refused
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tradepit.gateway.desk import Desk, Reply
 
 BUDGET_DEFAULT: Final = 100 * 10**UNIT_PLACES
+BUDGET_MAX: Final = 2**62
 LOT_UNITS_MAX: Final = 10**15
 """Budget units of a lot: more would not fit beside a budget."""
 
@@ -180,8 +182,9 @@ def _units(raw: Raw | UnsetType, field: str, default: int) -> int:
         units = parse_units(text, 1, UNIT_PLACES)
     except DecimalError as error:
         raise number_refused(error, "invalid_number", field, "0.00000001") from None
-    if units < 0:
-        raise refused("invalid_limit", f"{field} is 0 or more", field=field, status=400)
+    if not 0 <= units <= BUDGET_MAX:
+        detail = f"{field} is 0 to {units_text(BUDGET_MAX)}"
+        raise refused("invalid_limit", detail, field=field, status=400)
     return units
 
 
@@ -285,11 +288,13 @@ class SymbolDraft(SilentDraft):
         )
 
     def _done(self, events: bytes, position: int, stop: int, sequence: int) -> Answer:
-        # Without events it is told again what was done before: a repeated command has none left.
-        changed = not events or _SYMBOL_CHANGED in events[position:stop:EVENT_BYTES]
-        return Answer(200, msgspec.json.encode(self._result(changed)), sequence)
+        changed = _SYMBOL_CHANGED in events[position:stop:EVENT_BYTES]
+        return Answer(200, msgspec.json.encode(self._result(changed=changed)), sequence)
 
-    def _result(self, changed: bool) -> results.FirmSymbols:
+    def _replayed(self, order_id: int, sequence: int, result: int) -> Answer:
+        return Answer(200, msgspec.json.encode(self._result(changed=True)), sequence)
+
+    def _result(self, *, changed: bool) -> results.FirmSymbols:
         numbers = [row.instrument for row in firm_symbols(self.market, self.account)]
         result = results.FirmSymbols(
             firm=self.firm_id, symbol=self.symbol, symbols=symbols_of(self.market, numbers)
