@@ -145,17 +145,18 @@ def _fail(error: Exception) -> typer.Exit:
     return typer.Exit(1)
 
 
-def _mount(name: str) -> None:
-    """Add the commands of a room that this installation has."""
+def _mount(name: str, *, command: str | None = None) -> None:
+    """Add the commands of a room that this installation has, under its name or another one."""
     module = f"tradepit.{name}.cli"
     if find_spec(f"tradepit.{name}") is not None and find_spec(module) is not None:
         from importlib import import_module
 
-        app.add_typer(import_module(module).app, name=name)
+        app.add_typer(import_module(module).app, name=command or name)
 
 
 _mount("flow")
 _mount("projections")
+_mount("simulation", command="simulate")
 
 
 def main() -> None:

@@ -10,12 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tradepit.simulation.scenario import NS_PER_SECOND, Scenario
+from tradepit.simulation.scenario import DAY_HOURS, NS_PER_SECOND, Scenario
 
 CHUNK_S: Final = 10
 """Seconds that are drawn at once."""
 
 CHUNK_NS: Final = CHUNK_S * NS_PER_SECOND
+DAY_S: Final = DAY_HOURS * 3_600
 BPS: Final = 10_000
 LOWEST_TICKS: Final = 10.0
 """Fair values do not fall below."""
@@ -32,14 +33,13 @@ class FairValue:
 
     def __init__(self, scenario: Scenario, rng: np.random.Generator, *, starts_ns: int) -> None:
         instruments = scenario.instruments
-        session_s = scenario.session_hours * 3_600
         prices = [float(each.spec.in_ticks(each.price)) for each in instruments]
         volatility = np.array([each.volatility_bps for each in instruments]) / BPS
         drift = np.array([each.drift_bps for each in instruments]) / BPS
         self._rng = rng
-        self._deviation = volatility / np.sqrt(session_s)
-        self._drift = drift / session_s
-        self._jump_chance = scenario.flow.jumps_per_day / session_s / len(instruments)
+        self._deviation = volatility / np.sqrt(DAY_S)
+        self._drift = drift / DAY_S
+        self._jump_chance = scenario.flow.jumps_per_day / DAY_S / len(instruments)
         self._jump_scale = scenario.flow.jump_percent / 100
         self._end_ns = starts_ns
         self._path: Floats = np.repeat(np.array(prices)[:, None], CHUNK_S + 1, axis=1)

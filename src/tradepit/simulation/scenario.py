@@ -23,6 +23,9 @@ SUPPLIED: Final = "simulation.toml"
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_SECOND: Final = 1_000_000_000
+DAY_HOURS: Final = 8.0
+"""Of a day: rates and volatilities per day do not change when a session is shorter."""
+
 UNITS_EXPONENT: Final = 8
 """Budgets of firms are counted in units of 10^-8."""
 
@@ -47,7 +50,7 @@ class Instrument(_Section, frozen=True, kw_only=True):
     tick_size: Decimal = Decimal("0.01")
     lot_size: Decimal = Decimal(1)
     volatility_bps: NotNegative = 100.0
-    """Standard deviation of the fair value over `session_hours`, in basis points."""
+    """Standard deviation of the fair value over `DAY_HOURS`, in basis points."""
     drift_bps: float = 0.0
     weight: Positive = 1.0
     """Of its share of the flow."""
@@ -100,7 +103,7 @@ class Flow(_Section, frozen=True, kw_only=True):
     lifetime_seconds: Positive = 60.0
     """Mean of limit orders, until they are cancelled."""
     jumps_per_day: NotNegative = 6.0
-    """Sudden moves of the fair value, over all instruments."""
+    """Sudden moves of the fair value, over all instruments, in `DAY_HOURS`."""
     jump_percent: NotNegative = 2.0
     """Mean size."""
     feedback: Share = 0.0
