@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from tradepit.flow.level_quantities import LevelQuantities
+from tradepit.flow.level_quantities import BestQuote, LevelQuantities
 from tradepit.flow.operations import Side, opposite
 from tradepit.marketdata.recorded_events import MboRecord, RecordedEvent
 
@@ -79,6 +79,11 @@ class RecordedBook:
     def is_crossed(self) -> bool:
         """Whether the best bid is at or above the best offer: no continuous trading."""
         return self._levels.best().is_crossed
+
+    @property
+    def best(self) -> BestQuote:
+        """Best bid and offer."""
+        return self._levels.best()
 
     def order(self, order_id: int) -> RecordedOrder | None:
         """The order as it rests now, or None."""

@@ -30,6 +30,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tradepit.flow.level_quantities import BestQuote
 from tradepit.flow.operations import Cancel, Operation, Place, Replace, Side, Trade, opposite
 from tradepit.flow.recorded_book import Aggressor, EventFacts, HiddenFill, RecordedBook
 from tradepit.marketdata.recorded_events import RecordedEvent
@@ -117,6 +118,11 @@ class RecordedPolicy:
         # Leaves of open orders given up because their fill had been foreseen, by handle.
         self._strays: dict[int, int] = {}
         self._touched: dict[int, None] = {}
+
+    @property
+    def recorded_best(self) -> BestQuote:
+        """Best bid and offer of the recording, whatever outsiders did to the market."""
+        return self._book.best
 
     @property
     def is_holding(self) -> bool:

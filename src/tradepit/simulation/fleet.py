@@ -234,6 +234,8 @@ class Fleet:
 
     def on_reference(self, prices: Iterable[float], now_ns: int) -> None:
         """Tell outside prices, in ticks by instrument, to those that follow one."""
+        if not self._references:
+            return
         ticks = [max(1, round(price)) for price in prices]
         for seat in self._references:
             if seat.quoter is not None:

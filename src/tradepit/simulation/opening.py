@@ -107,11 +107,14 @@ def clock_of(scenario: Scenario) -> Clock:
     return clock
 
 
-def open_market(venue: Venue, scenario: Scenario, clock: Clock) -> Accounts:
-    """Define everything. Raises: DefinitionRefused, CommandRefused."""
+def open_market(venue: Venue, scenario: Scenario, clock: Clock, *, has_schedule: bool) -> Accounts:
+    """Define everything; without a schedule the market trades at once.
+
+    Raises: DefinitionRefused, CommandRefused.
+    """
     venue.open(_market(scenario), clock.starts)
     numbers = {each.symbol: number for number, each in enumerate(scenario.instruments, 1)}
-    venue.define(_rules(scenario, clock), clock.starts)
+    venue.define(_rules(scenario, clock if has_schedule else None), clock.starts)
     accounts = _accounts(scenario)
     names = [*accounts.firms, "pump", "recorded"]
     names += [f"public-{number}" for number in range(scenario.flow.accounts)]
@@ -154,10 +157,13 @@ def _market(scenario: Scenario) -> MarketDefinition:
     )
 
 
-def _rules(scenario: Scenario, clock: Clock) -> bytes:
+def _rules(scenario: Scenario, clock: Clock | None) -> bytes:
     safety, records = scenario.safety, []
     for number in range(1, len(scenario.instruments) + 1):
-        records.append(set_schedule(number, clock.transitions()))
+        if clock is None:
+            records.append(commands.set_phase(instrument=number, phase=Phase.CONTINUOUS))
+        else:
+            records.append(set_schedule(number, clock.transitions()))
         records.append(
             set_safety(
                 number,

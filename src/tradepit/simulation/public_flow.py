@@ -87,6 +87,11 @@ class PublicFlow:
         self._chunk = _no_chunk()
         self._at = 0
 
+    @property
+    def mids_wanted(self) -> bool:
+        """Fair values follow the market, so that its middle is asked for."""
+        return self._flow.feedback > 0
+
     def take(self, until_ns: int, first_sequence: int, towards: Towards) -> bytes:
         """The commands before a time, as the records of a frame that begins with this sequence."""
         parts: list[bytes] = []

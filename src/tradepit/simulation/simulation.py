@@ -14,17 +14,19 @@ from typing import Final
 import numpy as np
 
 from tradepit.domain import commands
-from tradepit.domain.wire import RECORD_BYTES
+from tradepit.domain.wire import Phase
 from tradepit.simulation.checks import Check, run_checks
-from tradepit.simulation.fair_value import FairValue
+from tradepit.simulation.fair_value import FairValue, Floats
 from tradepit.simulation.faults import FaultPlan
 from tradepit.simulation.fleet import Fleet
-from tradepit.simulation.opening import Accounts, Clock, clock_of, open_market
+from tradepit.simulation.opening import Accounts, clock_of, open_market
 from tradepit.simulation.public_flow import PublicFlow
 from tradepit.simulation.pump import PumpBot
+from tradepit.simulation.recording import Recording
 from tradepit.simulation.report import Report, make_report
 from tradepit.simulation.sampling import Sampler
 from tradepit.simulation.scenario import NS_PER_MS, Scenario
+from tradepit.simulation.sources import GeneratedSource, RecordedSource, Source
 from tradepit.simulation.tape import Tape, mid_ticks
 from tradepit.simulation.venue import Venue
 
@@ -35,7 +37,10 @@ Progress = Callable[[float], None]
 """Told which part of the day is over, 0 to 1."""
 
 
-def streams(seed: int) -> dict[str, np.random.Generator]:
+Streams = dict[str, np.random.Generator]
+
+
+def streams(seed: int) -> Streams:
     """Random streams of a seed, one per purpose, so that none disturbs another."""
     names = ("fair", "flow", "faults", "pump")
     return {name: np.random.default_rng([seed, index]) for index, name in enumerate(names)}
@@ -46,50 +51,77 @@ class Simulation:
 
     Args:
         journal: a data directory for the journal; none is written if left out.
+        recording: a recorded session in place of the drawn public; the scenario is then one of
+            `recorded_scenario`.
     Raises:
         ScenarioError, DefinitionRefused, CommandRefused, JournalExists.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, *, journal: Path | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        *,
+        journal: Path | None = None,
+        recording: Recording | None = None,
+    ) -> None:
         self.scenario, self.seed = scenario, seed
-        self.clock: Clock = clock_of(scenario)
+        self.clock = clock_of(scenario) if recording is None else recording.clock
         self.venue = Venue(journal=journal)
-        self.accounts: Accounts = open_market(self.venue, scenario, self.clock)
+        self.accounts: Accounts = open_market(
+            self.venue, scenario, self.clock, has_schedule=recording is None
+        )
         random = streams(seed)
-        self.fair = FairValue(scenario, random["fair"], starts_ns=self.clock.pre_opens)
-        self.flow = PublicFlow(scenario, self.clock, self.accounts, random["flow"], self.fair)
         self.fleet = Fleet(scenario, self.accounts, self.venue, self.clock.starts)
+        self._symbols = [each.symbol for each in scenario.instruments]
         window = (self.clock.opens, self.clock.closing)
         self.faults = FaultPlan(
             scenario.faults,
             makers=len(self.fleet.makers),
-            symbols=[each.symbol for each in scenario.instruments],
+            symbols=self._symbols,
             window=window,
             rng=random["faults"],
         )
         self.pump = pump_bot(scenario, self.accounts, window, random["pump"])
-        count = len(scenario.instruments)
-        self.tape = Tape(self.fleet, self.pump, instruments=count, firms=len(scenario.firms))
-        symbols = [each.symbol for each in scenario.instruments]
+        self.tape = Tape(
+            self.fleet, self.pump, instruments=len(self._symbols), firms=len(scenario.firms)
+        )
+        if recording is not None:
+            for number in range(1, len(self._symbols) + 1):
+                self.fleet.on_phase(number, Phase.CONTINUOUS)
+        self.source = self._source(recording, random)
         self.sampler = Sampler(
-            self.fleet, self.accounts.firms, symbols, self.clock.opens, self.clock.closes
+            self.fleet, self.accounts.firms, self._symbols, self.clock.opens, self.clock.closes
         )
         self._references_at = self.clock.pre_opens
         self._last_mids = np.array([float(e.spec.in_ticks(e.price)) for e in scenario.instruments])
 
+    def _source(self, recording: Recording | None, random: Streams) -> Source:
+        if recording is not None:
+            return RecordedSource(
+                self.venue,
+                recording.events,
+                account=self.accounts.recorded,
+                tick_nanos=recording.tick_nanos,
+            )
+        fair = FairValue(self.scenario, random["fair"], starts_ns=self.clock.pre_opens)
+        flow = PublicFlow(self.scenario, self.clock, self.accounts, random["flow"], fair)
+        return GeneratedSource(self.venue, flow, fair, self._mids)
+
     def run(self, progress: Progress | None = None) -> Report:
         """Let the day pass; the report."""
         began, began_cpu = time.perf_counter(), time.process_time()
-        clock, step = self.clock, self.scenario.step_ms * NS_PER_MS
+        clock = self.clock
         now, told = clock.starts, clock.starts
         while now < clock.ends:
-            now += step
+            now = self._next_step(now)
             self._step(now)
             if progress is not None and now - told >= PROGRESS_NS:
                 told = now
                 progress((now - clock.starts) / (clock.ends - clock.starts))
         for seat in self.fleet.seats:
             seat.end(now)
+        self._sample(now, self.tape.last_ticks.tolist())
         self.venue.close()
         seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
         if progress is not None:
@@ -100,42 +132,54 @@ class Simulation:
         """What must be true at the end of a day."""
         return run_checks(self.venue, self.fleet, self.tape)
 
+    def _next_step(self, now_ns: int) -> int:
+        """The end of the next step in which something may happen."""
+        step = self.scenario.step_ms * NS_PER_MS
+        soon = now_ns + step
+        due = self.source.next_ns(now_ns)
+        if due <= soon:
+            return soon
+        due = min(due, self.fleet.next_ns(), self._references_at, self.clock.ends)
+        for other in (self.faults.next_ns, self.pump.next_ns, self.venue.replica.wakes_at_ns):
+            if other is not None and other < due:
+                due = other
+        return soon if due <= soon else now_ns + -(-(due - now_ns) // step) * step
+
     def _step(self, now_ns: int) -> None:
-        """One frame, if there is anything for it."""
+        """One step: makers, faults, bot and public."""
         if now_ns >= self._references_at:
             self._tell_references(now_ns)
-        venue = self.venue
-        first = venue.first_sequence(now_ns)
-        makers = self.fleet.outgoing(now_ns, first)
+        makers = self.fleet.outgoing(now_ns, self.venue.first_sequence(now_ns))
         others = self.faults.due(self.fleet, now_ns) + self.pump.due(now_ns)
-        head = makers.records + others
-        at = first + len(head) // RECORD_BYTES
-        records = head + self.flow.take(now_ns, at, self._mids)
-        if not records:
-            due = venue.replica.wakes_at_ns
-            if due is None or due > now_ns:
-                return
-            records = commands.tick()
-        events = venue.apply(records, now_ns, makers.texts)
+        if not self.source.step(now_ns, makers.records + others, makers.texts, self._apply):
+            due = self.venue.replica.wakes_at_ns
+            if due is not None and due <= now_ns:
+                self._apply(commands.tick(), now_ns, b"")
+        if self.sampler.due_ns <= now_ns < self.clock.closes:
+            self._sample(now_ns, self._mids().tolist())
+
+    def _apply(self, records: bytes, now_ns: int, texts: bytes) -> bytes:
+        """A frame, and everybody hears of it."""
+        events = self.venue.apply(records, now_ns, texts)
         self.fleet.on_books(self.tape.read(events, now_ns), now_ns)
-        if now_ns >= self.sampler.due_ns and now_ns < self.clock.closes:
-            self._sample(now_ns)
+        return events
 
     def _tell_references(self, now_ns: int) -> None:
         scenario = self.scenario
         self._references_at = now_ns + scenario.reference_ms * NS_PER_MS
-        heard = self.fair.at(now_ns - scenario.reference_lag_ms * NS_PER_MS)
-        self.fleet.on_reference(heard.tolist(), now_ns)
+        heard = self.source.fair_ticks(now_ns - scenario.reference_lag_ms * NS_PER_MS)
+        if heard is not None:
+            self.fleet.on_reference(heard, now_ns)
 
-    def _mids(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        tops = [self.venue.replica.top(n) for n in range(1, len(self.tape.trades) + 1)]
+    def _mids(self) -> Floats:
+        tops = [self.venue.replica.top(n) for n in range(1, len(self._symbols) + 1)]
         mids = np.array(mid_ticks(tops, self.tape.last_ticks))
         self._last_mids = np.where(mids > 0, mids, self._last_mids)
         return self._last_mids
 
-    def _sample(self, now_ns: int) -> None:
-        fair = self.fair.at(now_ns).tolist()
-        self.sampler.take(now_ns, self._mids().tolist(), fair, self.tape.trades.tolist())
+    def _sample(self, now_ns: int, mids: list[float]) -> None:
+        fair = self.source.fair_ticks(now_ns)
+        self.sampler.take(now_ns, mids, fair, self.tape.trades.tolist())
 
 
 def pump_bot(
