@@ -24,8 +24,8 @@ from tradepit.testing.generator import Generator
 from tradepit.testing.oracle import FrameRefused, Oracle
 from tradepit.testing.script import opening
 
-SEEDS = range(5)
-COMMANDS_PER_SEED = 4_000
+SEEDS = range(9)
+COMMANDS_PER_SEED = 5_000
 FULL_SEEDS = range(100, 150)
 FULL_COMMANDS_PER_SEED = 20_000
 
@@ -49,8 +49,8 @@ def test_streams_reach_every_combination_and_every_reject_reason() -> None:
 
 
 def test_unreachable_combinations_are_those_that_entry_refuses() -> None:
-    """LIMIT takes five times in force, MARKET two; each with the five self-trade modes."""
-    assert len(REACHABLE_COMBINATIONS) == (5 + 2) * len(SelfTradePrevention)
+    """LIMIT takes five times in force, MARKET two, stops three; each with five self-trade modes."""
+    assert len(REACHABLE_COMBINATIONS) == (5 + 2 + 3 * 3) * len(SelfTradePrevention)
     market_times = {time for type_, time, _ in REACHABLE_COMBINATIONS if type_.name == "MARKET"}
     assert market_times == {TimeInForce.IOC, TimeInForce.FOK}
     assert set(UNREACHABLE_REJECTS) == {RejectReason.ORDER_CLOSED}

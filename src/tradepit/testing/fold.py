@@ -127,6 +127,13 @@ class Fold:
         order = self.touch(event.fields.order_id)
         order.quantity, order.leaves = event.fields.quantity, event.fields.leaves
 
+    def triggered(self, event: Event) -> None:
+        """A stop order stopped waiting, perhaps clipped; one clipped to nothing ends right after."""
+        order = self.touch(event.fields.order_id)
+        order.options = event.fields.options
+        order.quantity = event.fields.quantity
+        order.leaves = order.quantity - order.filled
+
     def traded(self, trade: Any) -> None:
         self.trades.append(
             (

@@ -310,6 +310,6 @@ MAKERS: dict[Maker, int] = {
     redefine: 5,
     remove_and_renew: 1,
     starting_balance: 5,
-    journal_commands: 6,
+    journal_commands: 9,
     time_jump: 5,
 }

@@ -17,8 +17,10 @@ def resend(view: View) -> Command:
     if not view.keyed:
         return orders.named(view, orders.place(view))
     sent = view.pick(view.keyed)
-    if view.keyed_administration and view.chance(0.5):
-        sent = view.pick(view.keyed_administration)
+    lately = view.pick((view.keyed_administration, view.keyed_of_version_2))
+    if lately and view.chance(0.6):
+        kind = view.pick(sorted({each.kind for each in lately}))
+        sent = [each for each in lately if each.kind == kind][-1]
     fields: Any = sent.fields()
     roll = view.rng.random()
     if roll < 0.2:
@@ -96,8 +98,10 @@ def remember(view: View, sent: Command) -> None:
     """Keep a command with a key at hand, so that it can be sent again."""
     if not has_key(sent):
         return
-    if not CommandKind.PLACE_ORDER <= sent.kind <= CommandKind.CANCEL_BY_KEY:
+    if sent.kind < CommandKind.PLACE_ORDER:
         view.keyed_administration.append(sent)
+    elif sent.kind > CommandKind.CANCEL_BY_KEY:
+        view.keyed_of_version_2.append(sent)
     else:
         view.keyed.append(sent)
 

@@ -106,6 +106,9 @@ def maker_of(view: View, account: int, instrument: int) -> dict[str, int]:
 
 def reserve(view: View) -> Iterator[Command]:
     account, number = firm_account(view), view.any_instrument()
+    known = view.market.accounts.get(account)
+    if known is not None and known.quotes and view.chance(0.5):
+        number = view.pick(list(known.quotes))
     instrument = view.market.instruments.get(number, view.instrument())
     size = view.profile.size
     fields = Reserve(
@@ -254,7 +257,7 @@ IDEAS: dict[Callable[[View], Iterator[Command]], int] = {
     heartbeat: 12,
     heartbeats: 12,
     reserve: 14,
-    release: 5,
+    release: 9,
     quote: 40,
     quotes: 16,
     bulk: 1,

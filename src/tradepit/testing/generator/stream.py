@@ -116,7 +116,7 @@ class Generator:
 
     def twice(self, made: list[Command]) -> list[Command]:
         """Sometimes everything comes again at once, as from an impatient client."""
-        again = self.rng.random() < 0.04 and any(keyed.has_key(c) for c in made)
+        again = self.rng.random() < 0.08 and any(keyed.has_key(c) for c in made)
         return made + made if again else made
 
     def make(self) -> list[Command]:
@@ -153,12 +153,12 @@ def spoiled(view: View) -> Command:
 
 
 MIXTURE: tuple[tuple[float, Callable[[View], Command]], ...] = (
-    (0.68, honest),
-    (0.74, spoiled),
-    (0.88, orders.replace),
-    (0.92, orders.cancel),
-    (0.928, orders.mass_cancel),
-    (0.965, keyed.resend),
+    (0.65, honest),
+    (0.71, spoiled),
+    (0.85, orders.replace),
+    (0.89, orders.cancel),
+    (0.898, orders.mass_cancel),
+    (0.96, keyed.resend),
     (0.98, keyed.cancel_by_key),
     (1.01, keyed.after_tombstone),
 )

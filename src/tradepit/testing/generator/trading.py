@@ -257,5 +257,5 @@ IDEAS: dict[Callable[[View], Iterator[Command]], int] = {
     band: 10,
     cascade: 20,
     iceberg_sweep: 10,
-    schedule: 4,
+    schedule: 6,
 }

@@ -24,7 +24,8 @@ class View:
     market: Market
     profile: Profile
     keyed: deque[Command] = field(default_factory=lambda: deque(maxlen=60))
-    keyed_administration: deque[Command] = field(default_factory=lambda: deque(maxlen=25))
+    keyed_administration: deque[Command] = field(default_factory=lambda: deque(maxlen=20))
+    keyed_of_version_2: deque[Command] = field(default_factory=lambda: deque(maxlen=30))
     awaited_keys: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=20))
     """(account, low, high) for which a tombstone may lie."""
     keys_made: int = 0
