@@ -128,7 +128,7 @@ class Fold:
         order.quantity, order.leaves = event.fields.quantity, event.fields.leaves
 
     def triggered(self, event: Event) -> None:
-        """A stop order stopped waiting, perhaps clipped; one clipped to nothing ends right after."""
+        """A stop order stopped waiting, perhaps clipped; clipped to nothing it ends right after."""
         order = self.touch(event.fields.order_id)
         order.options = event.fields.options
         order.quantity = event.fields.quantity
