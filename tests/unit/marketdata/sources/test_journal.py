@@ -98,8 +98,9 @@ def test_last_record_of_each_command_and_instrument_ends_its_event(world: World)
 
 def test_trades_of_the_records_are_the_markets(world: World) -> None:
     records = all_records(JournalSource(world.directory.root))
-    trades = records[records["action"] == ord("T")]
-    fills = records[records["action"] == ord("F")]
+    at = np.flatnonzero(records["action"] == ord("T"))
+    trades, fills = records[at], records[at + 1]
+    assert (fills["action"] == ord("F")).all()
     expected = [
         (sequence, instrument, quantity, maker, taker)
         for _, sequence, _, instrument, _, quantity, maker, taker, *_ in world.fold.trades
