@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.contract.keyed_market import OPTIONS, KeyedMarket, order
+from tests.contract.served_market import until
 from tests.contract.signing import Pair, SignedHttp, headers_of
 from tests.contract.wire_socket import Closed, WireSocket, status_of
 
@@ -231,3 +232,23 @@ def test_sockets_end_with_their_session(tmp_path: Path, sockets: list[WireSocket
         assert market.nobody.send("GET", "/api/v1/orders", X_Ticket=ticket).status_code == 401
     finally:
         market.close()
+
+
+def test_a_key_binds_sessions_and_sets_timers_of_its_own_account_only(
+    market: KeyedMarket, sockets: list[WireSocket]
+) -> None:
+    reader = signed(market, market.reader_pair)
+    alice = signed(market, market.alice_pair)
+    sockets += [reader, alice]
+    bind = {"op": "bind_session", "name": "desk"}
+    timer = {"op": "dead_man", "timeout_ms": 0}
+    for message in (bind, timer):
+        assert reader.ask(message)["problem"]["code"] == "forbidden"
+        stranger = alice.ask(message | {"client_id": "bob"})
+        assert (stranger["status"], stranger["problem"]["code"]) == (403, "forbidden")
+        assert alice.ask(message)["status"] == 200
+    held = market.alice.send("GET", "/api/v1/accounts/alice/sessions").json()["items"]
+    assert [item["name"] for item in held] == ["desk"]
+    alice.close()
+    path = "/api/v1/accounts/alice/sessions"
+    until(lambda: not market.alice.send("GET", path).json()["items"])
