@@ -31,7 +31,6 @@ class DeadManDraft(Draft):
     """The dead-man timer of an account, set anew or off."""
 
     __slots__ = ("account_id", "timeout_ms")
-    is_last = True
 
     def __init__(
         self, market: Market, account_id: str, body: SetDeadMan, key: bytes | None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+import numpy as np
 import pytest
-from tests.unit.marketdata.frames import MarketOfFrames
+from tests.unit.marketdata.frames import SECOND, MarketOfFrames
 
-from tradepit.domain.wire import PLACE_ORDER
+from tradepit.domain import commands, safety_commands
+from tradepit.domain.commands import text_entry
+from tradepit.domain.wire import PLACE_ORDER, SESSION_BOUND_DTYPE
 from tradepit.gateway.channels import text_frame
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.desk import Desk
@@ -23,8 +26,8 @@ ORDER = {"client_id": "a", "instrument": "AAA-BBB", "side": "buy", "price": 100,
 class GatheringNode:
     """Applies what was gathered in one frame when it is told to."""
 
-    def __init__(self) -> None:
-        self.market = MarketOfFrames()
+    def __init__(self, nanoseconds_per_frame: int = 1000) -> None:
+        self.market = MarketOfFrames(nanoseconds_per_frame)
         self.market.open_account("a")
         self.replica = self.market.replica
         self.error: Overloaded | None = None
@@ -129,6 +132,52 @@ def test_those_that_were_not_placed_are_told_by_their_own_events(
     node.run()
     statuses = [receiver.status for receiver in (good, other, same, poor, last)]
     assert statuses == [201, 409, 200, 422, 201]
+
+
+def test_an_order_behind_what_time_brings_about_is_answered_for_itself() -> None:
+    node = GatheringNode(SECOND)
+    desk = Desk(cast(Any, node), GatewayConfig())
+    node.market.open_account("b")
+    others = [
+        commands.place_order(
+            account=2, instrument=1, side=1, order_type=1, time_in_force=1, price=50, quantity=1,
+            definition_version=1,
+        )
+    ] * 3  # fmt: skip
+    node.market.run([*others, safety_commands.set_dead_man(account=2, timeout_ns=SECOND)])
+    receivers = [send_request(desk), send_request(desk, price=101)]
+    poor = send_request(desk, quantity=90_000_000_000)
+    first = node.replica.sequence + 1
+    node.run()
+    assert node.replica.counts()["live_orders"] == 2
+    assert [receiver.status for receiver in (*receivers, poor)] == [201, 201, 422]
+    (answer,) = receivers[0].got
+    assert isinstance(answer, Answer)
+    assert (answer.sequence, answer.body) == (first, node.replica.order_json(first, first))
+
+
+def test_a_message_of_a_bound_connection_carries_its_session(
+    desk: Desk, node: GatheringNode
+) -> None:
+    (bound,) = np.frombuffer(
+        node.market.run([safety_commands.bind_session(account=1, cancels=True)], text_entry("s"))[
+            96:
+        ],
+        SESSION_BOUND_DTYPE,
+    )
+    receiver = Receiver()
+    payload = json.dumps(ORDER | {"op": "place"}).encode()
+    sessions = {"a": int(bound["session"]), "b": 99}
+    assert desk.ordinary.take_message(payload, lambda _id: receiver, sessions)
+    (record, _, _) = node.gathered[0]
+    assert PLACE_ORDER.unpack(record)[-2] == bound["session"]
+    node.run()
+    end = safety_commands.end_session(
+        account=1, session=int(bound["session"]), binding=int(bound["binding"])
+    )
+    node.market.run([end])
+    assert receiver.status == 201
+    assert node.replica.counts()["live_orders"] == 0
 
 
 def test_an_order_under_an_older_definition_is_drafted_anew(
