@@ -8,19 +8,9 @@ from typing import TypedDict
 
 from msgspec import Struct
 
-from tradepit.client.values import Number, Side
+from tradepit.client.values import LastFill, Number, Side
 
 ZERO = Decimal(0)
-
-
-class LastFill(Struct, frozen=True):
-    """The newest fill of a position."""
-
-    trade_id: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    executed_at: str
 
 
 class FirmPosition(Struct, frozen=True):

@@ -20,6 +20,7 @@ from tradepit.client.firm_models import (
     Reserve,
     SetQuote,
 )
+from tradepit.client.values import LastFill as LastFill
 from tradepit.client.values import Number as Number
 from tradepit.client.values import Side as Side
 
@@ -222,16 +223,6 @@ class BoundSession(Struct, frozen=True):
     name: str
     binding: str
     cancel_on_disconnect: bool
-
-
-class LastFill(Struct, frozen=True):
-    """The newest fill of an account in an instrument."""
-
-    trade_id: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    executed_at: str
 
 
 class Position(Struct, frozen=True):

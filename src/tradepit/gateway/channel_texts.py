@@ -106,15 +106,18 @@ def open_orders_text(market: Market, account: int) -> str:
 def positions_text(market: Market, account: int) -> str:
     """All positions of an account."""
     rows = [PositionRow._make(row) for row in market.replica.positions(account)]
-    last = _last_fills(market, account)
+    last = last_fills(market, account)
     texts = [_position_text(market, row, last.get(row.instrument)) for row in rows]
     return f'{{"positions":[{",".join(texts)}]}}'
 
 
-def _last_fills(market: Market, account: int) -> dict[int, LastFill]:
-    """The newest fill of each instrument, by number, among the account's newest trades."""
+def last_fills(
+    market: Market, account: int, instrument: int = 0, limit: int = LAST_FILLS_LOOKED_AT
+) -> dict[int, LastFill]:
+    """The newest fill of each instrument, by number, among the account's newest trades; an
+    `instrument` asks for its trades alone."""
     found: dict[int, LastFill] = {}
-    for values in market.replica.trades(0, account, 0, LAST_FILLS_LOOKED_AT):
+    for values in market.replica.trades(instrument, account, 0, limit):
         trade = TradeRow._make(values)
         if trade.instrument not in found:
             is_taker = trade.taker_account == account

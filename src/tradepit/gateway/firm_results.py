@@ -6,21 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from tradepit.gateway.results import AsOf, DecimalText, Sides, TimeText
+from tradepit.gateway.results import AsOf, DecimalText, LastFill, Sides, TimeText
 
 Grants = Literal["GRANTED", "PARTIAL", "DENIED"]
 MakerNumber = Annotated[int, Meta(description="given by the market; a new run keeps it")]
 Sequence = Annotated[int, Meta(ge=0)]
-
-
-class LastFill(Struct):
-    """The newest fill of a position."""
-
-    trade_id: str
-    side: Sides
-    quantity: DecimalText
-    price: DecimalText
-    executed_at: TimeText
 
 
 class FirmPosition(Struct):

@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from tradepit.domain.decimals import format_units
-from tradepit.domain.wire import AccountState, Phase, ReservationStatus, Side
+from tradepit.domain.wire import AccountState, Phase, ReservationStatus
 from tradepit.engine.firm_rows import ExposureRow, FirmRow, MakerRow, SideRow, SymbolRow
-from tradepit.engine.rows import InstrumentRow, PositionRow, TradeRow
+from tradepit.engine.rows import InstrumentRow, PositionRow
 from tradepit.gateway import firm_results as results
 from tradepit.gateway.administration import known_account
-from tradepit.gateway.answers import SIDE_TEXT
+from tradepit.gateway.channel_texts import last_fills
 from tradepit.gateway.drafts import Market
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.problems import refused
+from tradepit.gateway.results import LastFill
 from tradepit.gateway.statements import position_of
 from tradepit.gateway.times import format_time
 
 UNIT_PLACES: Final = 8
 """Budgets and position limits are whole multiples of 10^-8."""
-
-FILLS_LOOKED_AT: Final = 1_000
-"""Newest trades of a firm among which the last fill of each instrument is looked for at once."""
 
 GRANTED: Final = int(ReservationStatus.GRANTED)
 NS_PER_MS: Final = 1_000_000
@@ -279,7 +277,7 @@ def _standing_quote(instrument: Instrument, client_id: str, row: ExposureRow) ->
 def firm_positions(market: Market, account: int) -> list[results.FirmPosition]:
     """A firm's positions in what it ever traded, each with its last fill as far as the node
     remembers."""
-    last = _last_fills(market, account)
+    last = last_fills(market, account)
     rows = [PositionRow._make(values) for values in market.replica.positions(account)]
     return [_firm_position(market, account, row, last) for row in rows if row.version]
 
@@ -298,12 +296,12 @@ def firm_position(market: Market, firm_id: str, instrument: Instrument) -> resul
 
 
 def _firm_position(
-    market: Market, account: int, row: PositionRow, last: dict[int, results.LastFill]
+    market: Market, account: int, row: PositionRow, last: dict[int, LastFill]
 ) -> results.FirmPosition:
     position = position_of(market, row)
     fill = last.get(row.instrument)
     if fill is None and row.version:
-        fill = _last_fills(market, account, row.instrument, 1).get(row.instrument)
+        fill = last_fills(market, account, row.instrument, 1).get(row.instrument)
     return results.FirmPosition(
         symbol=position.instrument,
         net_quantity=position.net_quantity,
@@ -312,31 +310,6 @@ def _firm_position(
         unrealised_pnl=position.unrealised_pnl,
         version=row.version,
         last_fill=fill,
-    )
-
-
-def _last_fills(
-    market: Market, account: int, instrument: int = 0, limit: int = FILLS_LOOKED_AT
-) -> dict[int, results.LastFill]:
-    """The newest fill of each instrument among an account's newest trades."""
-    found: dict[int, results.LastFill] = {}
-    for values in market.replica.trades(instrument, account, 0, limit):
-        trade = TradeRow._make(values)
-        if trade.instrument not in found:
-            found[trade.instrument] = _last_fill(market, account, trade)
-    return found
-
-
-def _last_fill(market: Market, account: int, trade: TradeRow) -> results.LastFill:
-    texts = market.listing.by_number[trade.instrument]
-    is_taker = trade.taker_account == account
-    side = trade.taker_side if is_taker else Side.BUY + Side.SELL - trade.taker_side
-    return results.LastFill(
-        trade_id=str(trade.trade_id),
-        side=SIDE_TEXT[side],  # type: ignore[arg-type]
-        quantity=texts.quantity_text(trade.quantity),
-        price=texts.price_text(trade.price),
-        executed_at=format_time(trade.time_ns),
     )
 
 
