@@ -219,6 +219,9 @@ SOCKETS: Final = {
     "session of the account to this connection; its later orders here carry it, and leave when "
     'the connection is gone. `{"op": "dead_man", "client_id"?, "timeout_ms"}` is the timer of '
     "POST /accounts/{account_id}/dead-man.\n\n"
+    'Firms: `{"op": "quote" | "reserve" | "release", "instrument", …}` and `{"op": "heartbeat", '
+    '"maker", "epoch"}` take the fields of their routes; answered with `quote`, `reservation`, '
+    "`released`, `maker`.\n\n"
     'Channels: `{"op": "subscribe", "channel": "book:BTC-USD", "from": seq?}` is answered by a '
     "snapshot and then changes; `trades:SYM`, `bbo:SYM`, `book:SYM`, `orders:SYM`, "
     "`candles:SYM:1m`, `statistics:SYM`, `auction:SYM` (SYM may be `*`), `execution` and "
