@@ -72,7 +72,7 @@ def test_a_repeated_creation_is_known_by_its_key(market: FirmMarket, name: str) 
     again = market.http.post("/firms", json=body, headers=headers)
     assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
     fresh = market.http.post("/firms", json=body, headers={"Idempotency-Key": f"anew-{name}"})
-    assert (fresh.status_code, fresh.json()["code"]) == (409, "account_exists")
+    assert (fresh.status_code, fresh.json()["code"]) == (409, "firm_exists")
     assert market.send("GET", f"/firms/{name}").json()["budget_bid"] == "5.00000000"
 
 

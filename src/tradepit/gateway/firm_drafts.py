@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw, UnsetType
 from tradepit.domain import commands, firm_commands
 from tradepit.domain.commands import NO_KEY, OPENED_HERE, Key, text_entry
 from tradepit.domain.decimals import DecimalError, parse_units
-from tradepit.domain.wire import AccountType, EventKind
+from tradepit.domain.wire import AccountType, EventKind, RejectReason
 from tradepit.engine.firm_rows import FirmRow
 from tradepit.gateway import firm_results as results
 from tradepit.gateway.account_drafts import state_draft
@@ -36,7 +36,8 @@ from tradepit.gateway.firm_statements import (
     units_text,
 )
 from tradepit.gateway.listing import Instrument, number_refused
-from tradepit.gateway.problems import Refused, refused
+from tradepit.gateway.problems import Problem, Refused, problem_of, refused
+from tradepit.gateway.rejects import Reject
 from tradepit.gateway.replies import Answer, problem_answer
 from tradepit.gateway.shapes import OpenAccount, decimal_text
 
@@ -122,6 +123,11 @@ class KnownFirmDraft(SilentDraft):
         self.firm_id = body.id
         records, self.texts = _open_records(market, body, key)
         self.records = records[0]
+
+    def _problem(self, reject: Reject) -> Problem:
+        if reject.reason == RejectReason.ACCOUNT_EXISTS:
+            return problem_of("firm_exists", f"the firm {self.firm_id!r} is another")
+        return super()._problem(reject)
 
     def _done(self, events: bytes, position: int, stop: int, sequence: int) -> Answer:
         return Answer(200, msgspec.json.encode(firm_of(self.market, self.firm_id)), sequence)

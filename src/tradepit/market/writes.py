@@ -10,6 +10,7 @@ import msgspec
 from tradepit.gateway.desk import Desk, Reply
 from tradepit.gateway.drafts import Draft
 from tradepit.gateway.drafts import Market as Lookup
+from tradepit.gateway.problems import decoding_problem, encode_problem
 from tradepit.market.reads import MarketReads, decode, raised
 
 T = TypeVar("T")
@@ -37,9 +38,17 @@ def key_bytes(key: str | None) -> bytes | None:
 
 
 def shape_of(fields: Mapping[str, Any], shape: type[Body]) -> Body:
-    """Arguments as the body that the API would get: unknown ones are a mistake of the caller."""
+    """Arguments as the body that the API would get: unknown ones are a mistake of the caller.
+
+    Raises:
+        ApiError: what the API would say of such a body.
+    """
     known = msgspec.structs.fields(shape)
     unknown = set(fields) - {field.encode_name for field in known}
     if unknown:
         raise TypeError(f"there is no argument {', '.join(sorted(unknown))}")
-    return msgspec.json.decode(_encode(dict(fields)), type=shape)
+    try:
+        return msgspec.json.decode(_encode(dict(fields)), type=shape)
+    except msgspec.ValidationError as error:
+        problem = decoding_problem(error)
+        raise raised(encode_problem(problem), problem.status) from None
