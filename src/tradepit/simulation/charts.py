@@ -20,6 +20,8 @@ RIGHT: Final = 12
 TOP: Final = 14
 BOTTOM: Final = 26
 TICKS: Final = 5
+MINUTE_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240)
+HOUR_TICKS: Final = 9
 SMALL_WIDTH: Final = 210
 SMALL_HEIGHT: Final = 84
 
@@ -65,6 +67,13 @@ def round_ticks(low: float, high: float, count: int = TICKS) -> list[float]:
     return [index * step for index in range(first, floor(high / step + 1e-9) + 1)]
 
 
+def round_hours(low: float, high: float) -> list[float]:
+    """Round times of day across a range of hours."""
+    step = next((m for m in MINUTE_STEPS if (high - low) * 60 / m <= HOUR_TICKS), MINUTE_STEPS[-1])
+    first = ceil(low * 60 / step - 1e-9)
+    return [index * step / 60 for index in range(first, floor(high * 60 / step + 1e-9) + 1)]
+
+
 def bounds(lines: Sequence[Line], *, with_zero: bool) -> tuple[float, float]:
     """Lowest and highest value, never the same."""
     values = [value for line in lines for value in line.values if value is not None]
@@ -104,7 +113,7 @@ def line_chart(
         parts.append(
             f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{number(tick)}</text>'
         )
-    for hour in round_ticks(across.low, across.high, 8):
+    for hour in round_hours(across.low, across.high):
         x = across.place(hour)
         parts.append(
             f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{clock(hour)}</text>'

@@ -15,15 +15,25 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
+from tradepit.marketdata.sources.source import RecordingError
 from tradepit.node.definitions import DefinitionRefused
 from tradepit.simulation.comparing import NoReport, comparison_page, read_report
 from tradepit.simulation.journal_writer import JournalExists
 from tradepit.simulation.page import PAGE_FILE, report_page
+from tradepit.simulation.pump_trials import pump_scenario, run_trials, summarise
+from tradepit.simulation.recording import read_recording, recorded_scenario
 from tradepit.simulation.report import REPORT_FILE, Report
-from tradepit.simulation.scenario import Scenario, ScenarioError, load_scenario, scenario_text
+from tradepit.simulation.scenario import (
+    SUPPLIED,
+    SUPPLIED_ONE,
+    ScenarioError,
+    load_scenario,
+    scenario_text,
+    with_strategy,
+)
 from tradepit.simulation.simulation import Progress as OnProgress
 from tradepit.simulation.simulation import Simulation
-from tradepit.simulation.tables import print_comparison, print_report
+from tradepit.simulation.tables import print_comparison, print_report, print_trials
 from tradepit.simulation.venue import CommandRefused
 
 SCENARIO_FILE = "scenario.toml"
@@ -48,6 +58,10 @@ console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
 
 Seed = Annotated[int, typer.Option(help="The same seed gives the same day, to the last byte.")]
+RecordingPath = Annotated[
+    Path | None,
+    typer.Option(help="DBN file (MBO) that takes the public's place.", exists=True, dir_okay=False),
+]
 ScenarioPath = Annotated[
     Path | None,
     typer.Argument(metavar="[SCENARIO.toml]", help="Default: the supplied one.", dir_okay=False),
@@ -65,6 +79,7 @@ def plain_errors() -> Iterator[None]:
         CommandRefused,
         JournalExists,
         NoReport,
+        RecordingError,
         OSError,
     ) as error:
         errors.print(f"tradepit: {error}", style="red", highlight=False)
@@ -93,6 +108,15 @@ def day(
     hours: Annotated[
         float | None, typer.Option(help="Length of the session; default: the scenario's.", min=0.01)
     ] = None,
+    recording: RecordingPath = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="Let one maker with this strategy quote, in place of the firms."),
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A parameter of --strategy; repeatable."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html, report.json, the scenario.")
     ] = None,
@@ -102,22 +126,66 @@ def day(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Let a day pass, and say what came of it. Exit code 1 when a check does not hold."""
+    supplied = SUPPLIED if recording is None and strategy is None else SUPPLIED_ONE
     with plain_errors():
-        wanted = load_scenario(scenario)
-        if hours is not None:
+        wanted = load_scenario(scenario, supplied=supplied)
+        session = None if recording is None else read_recording(recording)
+        if session is not None:
+            wanted = recorded_scenario(wanted, session)
+        elif hours is not None:
             wanted = replace(wanted, session_hours=hours)
-        report = simulate(wanted, seed, journal)
+        if strategy is not None:
+            wanted = with_strategy(wanted, strategy, _pairs(parameters or []))
+        with progress_of(f"{wanted.name}, seed {seed}") as progress:
+            day = Simulation(wanted, seed, journal=journal, recording=session)
+            report = day.run(progress)
         if out is not None:
-            save(out, report, scenario_text(scenario))
+            save(out, report, scenario_text(scenario, supplied=supplied))
     show(report, out, as_json=as_json)
     if not report.holds:
         raise typer.Exit(1)
 
 
-def simulate(scenario: Scenario, seed: int, journal: Path | None = None) -> Report:
-    """One day with a progress bar."""
-    with progress_of(f"{scenario.name}, seed {seed}") as progress:
-        return Simulation(scenario, seed, journal=journal).run(progress)
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = dict(text.partition("=")[::2] for text in texts)
+    if any(not name or not value for name, value in pairs.items()):
+        raise typer.BadParameter("NAME=VALUE, such as spread=0.5", param_hint="--set")
+    return pairs
+
+
+@app.command()
+def pump(
+    scenario: ScenarioPath = None,
+    seeds: Annotated[int, typer.Option(help="How many days, each with its own seed.", min=1)] = 20,
+    first_seed: Annotated[int, typer.Option(help="The seeds go on from here.")] = 1,
+    recording: RecordingPath = None,
+    times: Annotated[
+        int | None, typer.Option(help="Pumps a day; default: the scenario's.", min=1)
+    ] = None,
+    makers: Annotated[
+        bool, typer.Option(help="--no-makers: the bot alone with the public.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Let a bot pump and dump on many days: its profit over seeds, and the makers'."""
+    with plain_errors():
+        wanted = load_scenario(scenario, supplied=SUPPLIED_ONE)
+        session = None if recording is None else read_recording(recording)
+        wanted = pump_scenario(wanted if makers else replace(wanted, firms=[]), times=times)
+        if session is not None:
+            wanted = recorded_scenario(wanted, session)
+        trials = []
+        with progress_of("pumping and dumping") as progress:
+            for trial in run_trials(wanted, range(first_seed, first_seed + seeds), session):
+                trials.append(trial)
+                progress(len(trials) / seeds)
+    summary = summarise(trials)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(summary)).decode())
+    else:
+        print_trials(console, summary)
+    if not all(trial.holds for trial in trials):
+        raise typer.Exit(1)
 
 
 def show(report: Report, out: Path | None, *, as_json: bool) -> None:

@@ -14,9 +14,8 @@ from typing import Final, NamedTuple
 from tradepit.domain import commands
 from tradepit.domain.wire import Phase, RejectReason, Side
 from tradepit.makers import NEVER_NS, BookView, PublicTrade, SymbolQuoter, TwoSided
-from tradepit.simulation import records
 from tradepit.simulation.budget import Budget
-from tradepit.simulation.maker import Maker, State
+from tradepit.simulation.maker import QUOTE_RECORDS, Maker, State
 from tradepit.simulation.opening import Accounts
 from tradepit.simulation.scenario import Scenario, made_by, nanoseconds
 from tradepit.simulation.seat import Seat
@@ -155,9 +154,8 @@ class Fleet:
                 self._return(maker, now_ns)
             if maker.is_up and maker.beats_at_ns <= now_ns:
                 maker.beats_at_ns = now_ns + maker.heartbeat_ns
-                record = records.heartbeat(maker.account, maker.epoch)
                 told = None if maker.joined else maker
-                self._put(record, commands.text_entry(maker.name), 1, told)
+                self._put(maker.heartbeat(), commands.text_entry(maker.name), 1, told)
         self._beats_at_ns = min(map(_acts_ns, self.makers), default=NEVER_NS)
 
     # What goes out.
@@ -171,14 +169,8 @@ class Fleet:
 
     def _send_quote(self, maker: Maker, sent: Sent, sides: TwoSided) -> None:
         self.quotes_sent += 1
-        record = records.quote(
-            maker.owner,
-            sent.seat.instrument,
-            sides,
-            ttl_ns=sent.seat.settings.ttl_ns,
-            definition_version=1,
-        )
-        self._put(record, b"", records.QUOTE_RECORDS, sent)
+        record = maker.quote(sent.seat.instrument, sides, ttl_ns=sent.seat.settings.ttl_ns)
+        self._put(record, b"", QUOTE_RECORDS, sent)
 
     def outgoing(self, now_ns: int, first_sequence: int) -> Outgoing:
         """What makers send in the frame of this time, which begins with this sequence."""
@@ -218,7 +210,7 @@ class Fleet:
                 maker = makers[seat.maker_name]
                 sent = Sent(seat, quoter, wish.number, wish.quote is None)
                 if wish.quote is None:
-                    self._put(records.release(maker.owner, seat.instrument), b"", 1, sent)
+                    self._put(maker.release(seat.instrument), b"", 1, sent)
                 else:
                     self._send_quote(maker, sent, wish.quote)
             self._schedule(seat, quoter, now_ns)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
-from tradepit.makers import SymbolQuoter
-from tradepit.simulation.records import Owner
+from tradepit.domain import firm_commands
+from tradepit.makers import SymbolQuoter, TwoSided
 from tradepit.simulation.seat import Seat
+
+DEFINITION: Final = 1
+"""Version of every instrument's definition: nobody changes them during a day."""
+
+QUOTE_RECORDS: Final = 2
+"""A quote is two commands; the first one's sequence becomes the id of its bid."""
 
 
 class State(Enum):
@@ -39,7 +46,29 @@ class Maker:
         """It hears and sends."""
         return self.state is State.UP
 
-    @property
-    def owner(self) -> Owner:
-        """How its commands are signed."""
-        return Owner(self.account, self.number, self.epoch)
+    # Its commands.
+
+    def quote(self, instrument: int, sides: TwoSided, *, ttl_ns: int) -> bytes:
+        """A quote of the firm, signed by this maker. A side without quantity has no price."""
+        return firm_commands.quote(
+            account=self.account,
+            instrument=instrument,
+            bid_price=sides.bid_ticks if sides.bid_lots else 0,
+            bid_quantity=sides.bid_lots,
+            ask_price=sides.ask_ticks if sides.ask_lots else 0,
+            ask_quantity=sides.ask_lots,
+            definition_version=DEFINITION,
+            ttl_ns=ttl_ns,
+            maker=self.number,
+            epoch=self.epoch,
+        )
+
+    def release(self, instrument: int) -> bytes:
+        """The end of the firm's quote."""
+        return firm_commands.release(
+            account=self.account, instrument=instrument, maker=self.number, epoch=self.epoch
+        )
+
+    def heartbeat(self) -> bytes:
+        """A sign of life; its text is the name."""
+        return firm_commands.maker_heartbeat(account=self.account, epoch=self.epoch)

@@ -5,16 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from tradepit.domain import commands
+from tradepit.domain import commands, firm_commands, safety_commands
+from tradepit.domain.schedule import Entry
 from tradepit.domain.wire import AccountType, Phase
 from tradepit.node.definitions import AssetDefinition, InstrumentDefinition, MarketDefinition
-from tradepit.simulation.records import (
-    Transition,
-    add_firm_symbol,
-    define_firm,
-    set_safety,
-    set_schedule,
-)
 from tradepit.simulation.scenario import (
     NS_PER_MS,
     NS_PER_SECOND,
@@ -58,7 +52,7 @@ class Clock(NamedTuple):
     closes: int
     ends: int
 
-    def transitions(self) -> list[Transition]:
+    def schedule(self) -> list[int]:
         """The schedule of every instrument."""
         times = {
             Phase.PRE_OPEN: self.pre_opens,
@@ -67,7 +61,8 @@ class Clock(NamedTuple):
             Phase.CLOSING_AUCTION: self.closing,
             Phase.CLOSED: self.closes,
         }
-        return [Transition(at % NS_PER_DAY // NS_PER_MS, phase) for phase, at in times.items()]
+        entries = [Entry(at % NS_PER_DAY // NS_PER_MS, phase) for phase, at in times.items()]
+        return [entry.word for entry in entries]
 
 
 class Accounts(NamedTuple):
@@ -163,10 +158,12 @@ def _rules(scenario: Scenario, clock: Clock | None) -> bytes:
         if clock is None:
             records.append(commands.set_phase(instrument=number, phase=Phase.CONTINUOUS))
         else:
-            records.append(set_schedule(number, clock.transitions()))
+            records.append(
+                safety_commands.set_schedule(instrument=number, entries=clock.schedule())
+            )
         records.append(
-            set_safety(
-                number,
+            safety_commands.set_instrument_safety(
+                instrument=number,
                 band_ppm=round(safety.band_percent * 10_000),
                 protection_ppm=PROTECTION_PPM,
                 halt_ns=nanoseconds(safety.halt_seconds),
@@ -183,11 +180,17 @@ def _accounts(scenario: Scenario) -> Accounts:
 
 
 def _firm(scenario: Scenario, firm: Firm, account: int, numbers: dict[str, int]) -> bytes:
-    record = define_firm(
-        account,
-        budget=budget_units(firm.budget),
+    record = firm_commands.define_firm(
+        account=account,
+        budget_bid=budget_units(firm.budget),
+        budget_ask=budget_units(firm.budget),
         position_limit=budget_units(firm.position_limit),
         lease_ns=nanoseconds(firm.lease_seconds),
     )
     symbols = [numbers[each.symbol] for each in made_by(scenario, firm)]
-    return record + b"".join(add_firm_symbol(account, number) for number in symbols)
+    return record + b"".join(
+        firm_commands.set_firm_symbol(
+            account=account, instrument=number, mode=firm_commands.ADD_SYMBOL
+        )
+        for number in symbols
+    )

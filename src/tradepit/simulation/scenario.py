@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from tradepit.domain.decimals import DecimalError
 from tradepit.makers import InstrumentSpec, StrategyChoice, StrategyError, build
@@ -21,10 +22,16 @@ from tradepit.makers.quoter import QuoterSettings
 SUPPLIED: Final = "simulation.toml"
 """The scenario that comes with the package (`tradepit/configs`)."""
 
+SUPPLIED_ONE: Final = "simulation-recorded.toml"
+"""Another one: makers in one instrument, for recordings, single strategies and the bot."""
+
 NS_PER_MS: Final = 1_000_000
 NS_PER_SECOND: Final = 1_000_000_000
 DAY_HOURS: Final = 8.0
 """Of a day: rates and volatilities per day do not change when a session is shorter."""
+
+OWN_BOUND: Final = Decimal(1_000_000)
+"""Budget and position limit of a firm that is to bound nothing."""
 
 UNITS_EXPONENT: Final = 8
 """Budgets of firms are counted in units of 10^-8."""
@@ -190,32 +197,57 @@ class Scenario(_Section, frozen=True, kw_only=True):
             raise ValueError(f"pump: no instrument {self.pump.symbol}")
 
 
-def load_scenario(path: Path | None) -> Scenario:
-    """Read a scenario; the supplied one without a path.
+def load_scenario(path: Path | None, *, supplied: str = SUPPLIED) -> Scenario:
+    """Read a scenario; a supplied one without a path.
 
     Raises:
         ScenarioError: no such file, unknown names, values that contradict each other, a strategy
             that cannot be made.
     """
     try:
-        scenario = msgspec.toml.decode(scenario_text(path), type=Scenario)
-        for firm in scenario.firms:
-            _ = firm.settings
-            for instrument in made_by(scenario, firm):
-                build(firm.strategy, instrument.spec)
-    except (msgspec.MsgspecError, DecimalError, StrategyError, ValueError) as error:
-        raise ScenarioError(f"{path or SUPPLIED}: {error}") from error
+        scenario = msgspec.toml.decode(scenario_text(path, supplied=supplied), type=Scenario)
+        require_makers(scenario)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ScenarioError(f"{path or supplied}: {error}") from error
     return scenario
 
 
-def scenario_text(path: Path | None) -> str:
+def require_makers(scenario: Scenario) -> None:
+    """Raises: ScenarioError if a firm's strategy or settings cannot be used."""
+    for firm in scenario.firms:
+        try:
+            _ = firm.settings
+            for instrument in made_by(scenario, firm):
+                build(firm.strategy, instrument.spec)
+        except (msgspec.MsgspecError, DecimalError, StrategyError, ValueError) as error:
+            raise ScenarioError(f"firm {firm.name}: {error}") from error
+
+
+def scenario_text(path: Path | None, *, supplied: str = SUPPLIED) -> str:
     """The text of a scenario. Raises: ScenarioError when it cannot be read."""
     try:
         if path is None:
-            return resources.files("tradepit.configs").joinpath(SUPPLIED).read_text()
+            return resources.files("tradepit.configs").joinpath(supplied).read_text()
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path or SUPPLIED}: {error}") from error
+        raise ScenarioError(f"{path or supplied}: {error}") from error
+
+
+def with_strategy(scenario: Scenario, name: str, parameters: dict[str, str]) -> Scenario:
+    """The scenario with one firm of one maker that runs this strategy, without bounds of a firm.
+
+    Raises: ScenarioError: no such strategy, or parameters that it does not take.
+    """
+    firm = Firm(
+        name="own",
+        strategy=StrategyChoice(name=name, parameters=dict(parameters)),
+        budget=OWN_BOUND,
+        position_limit=OWN_BOUND,
+        quoting=scenario.firms[0].quoting if scenario.firms else {},
+    )
+    scenario = replace(scenario, firms=[firm])
+    require_makers(scenario)
+    return scenario
 
 
 def made_by(scenario: Scenario, firm: Firm) -> list[Instrument]:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from tradepit.simulation.comparing import differences
 from tradepit.simulation.page import share
+from tradepit.simulation.pump_trials import Summary
 from tradepit.simulation.report import Report
 
 
@@ -70,3 +71,23 @@ def print_comparison(console: Console, first: Report, second: Report, names: Seq
     for row in differences(first, second):
         table.add_row(*row)
     console.print(table)
+
+
+def print_trials(console: Console, summary: Summary) -> None:
+    """The bot over seeds."""
+    table = Table(title="The bot, and the makers", title_justify="left")
+    names = list(summary.makers_mean)
+    for name in ("seed", "bot", "lots", *names):
+        table.add_column(name, justify="right")
+    for trial in summary.trials:
+        makers = [f"{trial.makers_profit[name]:,.2f}" for name in names]
+        table.add_row(str(trial.seed), f"{trial.profit:,.2f}", f"{trial.lots:,.0f}", *makers)
+    console.print(table)
+    console.print(
+        f"bot: mean {summary.mean:,.2f}, standard error {summary.standard_error:,.2f}; lost in "
+        f"{summary.losing} of {len(summary.trials)}; the mean is {summary.errors_below_zero:.1f} "
+        "standard errors below zero",
+        highlight=False,
+    )
+    for name, mean in summary.makers_mean.items():
+        console.print(f"{name}: mean {mean:,.2f}", highlight=False)
