@@ -123,8 +123,8 @@ class Replica:
     @property
     def market_time_ns(self) -> int: ...
     @property
-    def next_expiry_ns(self) -> int:
-        """Earliest expires_at of a resting order; 0 = none."""
+    def next_due_ns(self) -> int:
+        """When an order expires or a timer goes off; 0 = never."""
     @property
     def wakes_at_ns(self) -> int | None:
         """Market time at which something happens by itself: an expiry, a phase, a lease."""

@@ -82,12 +82,17 @@ impl Engine {
         self.timers.remove(&(due, class, first, second));
     }
 
-    /// When something is due, `i64::MAX` for never; the next span while orders gather.
+    /// When an order expires or a timer goes off.
+    pub fn next_due(&self) -> Option<i64> {
+        let order = self.expiries.first().map(|&(due, _)| due);
+        let timer = self.next_timer().map(|(due, ..)| due);
+        [order, timer].into_iter().flatten().min()
+    }
+
+    /// When the engine has to look, `i64::MAX` for never; the next span while orders gather.
     fn first_due(&self) -> i64 {
-        let order = self.expiries.first().map_or(i64::MAX, |&(due, _)| due);
-        let timer = self.next_timer().map_or(i64::MAX, |(due, ..)| due);
         let span = if self.gathering.is_empty() { i64::MAX } else { self.next_span() };
-        order.min(timer).min(span)
+        self.next_due().unwrap_or(i64::MAX).min(span)
     }
 
     /// When indicative prices are looked at next.
@@ -100,11 +105,9 @@ impl Engine {
         if self.pending.iter().any(|&instrument| self.is_continuous(instrument)) {
             return Some(self.now);
         }
-        let order = self.expiries.first().map(|&(due, _)| due);
-        let timer = self.next_timer().map(|(due, ..)| due);
         let is_stale =
             self.gathering.iter().any(|&instrument| self.indicative_is_stale(instrument));
         let span = is_stale.then(|| self.next_span());
-        [order, timer, span].into_iter().flatten().min()
+        [self.next_due(), span].into_iter().flatten().min()
     }
 }

@@ -60,10 +60,6 @@ impl Engine {
             return Err(RejectReason::NotTrading.into());
         }
         instrument.check_quantity_min(total)?;
-        if self.ledger.account(old.account).guard.is_some() {
-            let leaves = total - old.filled();
-            self.check_account_value(old.account, old.instrument, Some(old.price), leaves)?;
-        }
         let by = old.quantity - total;
         let before = self.orders.visible(slot);
         if by > 0 {

@@ -192,8 +192,8 @@ impl Replica {
     }
 
     #[getter]
-    fn next_expiry_ns(&self) -> i64 {
-        self.engine.expiries.first().map_or(0, |&(expires_at, _)| expires_at)
+    fn next_due_ns(&self) -> i64 {
+        self.engine.next_due().unwrap_or(0)
     }
 
     /// Market time at which something happens by itself, if anything will.

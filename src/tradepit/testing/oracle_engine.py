@@ -19,8 +19,8 @@ class OracleEngine(Oracle):
         return self.market.time_ns
 
     @property
-    def next_expiry_ns(self) -> int:
-        return summary_of_oracle(self.market).next_expiry_ns
+    def next_due_ns(self) -> int:
+        return summary_of_oracle(self.market).next_due_ns
 
     def key_statistics(self) -> tuple[int, int]:
         return summary_of_oracle(self.market).keys

@@ -137,6 +137,8 @@ class Stage:
             return [self.book()]
         if words.startswith("balance"):
             return [self.balance(words.split()[1])]
+        if words.startswith("node"):
+            return self.change_writer(int(words.split()[1]))
         if words.startswith("wait"):
             return self.wait(int(Decimal(words.split()[1]) * SECOND_NS))
         if words.startswith("tick"):
@@ -153,6 +155,13 @@ class Stage:
             self.order_ids[f"{label}.ask"] = self.writer.next_sequence + 1
         else:
             self.order_ids[label] = self.writer.next_sequence
+
+    def change_writer(self, incarnation: int) -> list[str]:
+        """Another node writes from here on."""
+        before = self.writer
+        self.writer = FrameWriter(incarnation, next_sequence=before.next_sequence)
+        self.writer.previous_crc = before.previous_crc
+        return []
 
     def wait(self, ns: int) -> list[str]:
         """Time jumps; later frames are stamped accordingly."""

@@ -23,7 +23,7 @@ class Summary:
 
     sequence: int
     time_ns: int
-    next_expiry_ns: int
+    next_due_ns: int
     """When something will next happen by itself: an order's expiry, or what version 2 adds."""
     keys: tuple[int, int]
     asset_totals: dict[int, tuple[int, int, int, int]]
@@ -48,7 +48,7 @@ def summary_of_engine(engine: Engine, *, like: Market) -> Summary:
     return Summary(
         sequence=engine.sequence,
         time_ns=engine.market_time_ns,
-        next_expiry_ns=engine.next_expiry_ns,
+        next_due_ns=engine.next_due_ns,
         keys=engine.key_statistics(),
         asset_totals={asset: engine.asset_totals(asset) for asset in like.assets},
         balances={
@@ -76,7 +76,7 @@ def summary_of_oracle(market: Market) -> Summary:
     return Summary(
         sequence=market.sequence,
         time_ns=market.time_ns,
-        next_expiry_ns=next_due_ns(market),
+        next_due_ns=next_due_ns(market),
         keys=(len(market.keys), min(finished, default=0)),
         asset_totals={
             asset.number: (
