@@ -6,7 +6,10 @@
 //! `accounts`), `book` orders prices, `ledger`
 //! holds money and positions, `keys` the idempotency keys, `snapshot` writes and reads the state,
 //! `history` is a bounded view of the events for reads, `feed` one for live channels, `json` writes orders for people,
-//! `answers` puts them into messages, `plain` reads ordinary ones from them. `mbo` is no part of the
+//! `answers` puts them into messages, `plain` reads ordinary ones from them. `guard` bounds what accounts
+//! do, `sessions` are their connections; `firms` have budgets and makers, which `assignment` gives
+//! instruments to; `exposure` keeps what they reserve and `quoting` what they quote; `moments` is what
+//! time brings. `mbo` is no part of the
 //! engine: it rebuilds other venues' books from their order-by-order data; `session` generates such
 //! data.
 
