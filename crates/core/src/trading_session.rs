@@ -382,7 +382,7 @@ mod tests {
     use super::*;
 
     const fn entry(hour: u64, phase: Phase, weekdays: u64) -> u64 {
-        hour * 3_600_000 | (phase as u64) << 32 | weekdays << 40
+        (hour * 3_600_000) | ((phase as u64) << 32) | (weekdays << 40)
     }
 
     #[test]
