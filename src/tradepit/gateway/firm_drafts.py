@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw, UnsetType
 from tradepit.domain import commands, firm_commands
 from tradepit.domain.commands import NO_KEY, OPENED_HERE, Key, text_entry
 from tradepit.domain.decimals import DecimalError, parse_units
-from tradepit.domain.wire import AccountType, EventKind, RejectReason
+from tradepit.domain.wire import AccountType, EndReason, EventKind, RejectReason
 from tradepit.engine.firm_rows import FirmRow
 from tradepit.gateway import firm_results as results
 from tradepit.gateway.account_drafts import state_draft
@@ -53,6 +53,7 @@ _REJECTED: Final = int(EventKind.COMMAND_REJECTED)
 _REPEATED: Final = int(EventKind.COMMAND_REPEATED)
 _SYMBOL_CHANGED: Final = int(EventKind.FIRM_SYMBOL_CHANGED)
 _MAKER_LEFT: Final = int(EventKind.MAKER_LEFT)
+_REQUESTED: Final = int(EndReason.REQUESTED)
 
 
 class SilentDraft(Draft):
@@ -362,13 +363,9 @@ class HeartbeatDraft(SilentDraft):
         return Answer(200, msgspec.json.encode(answer), sequence, name=b"maker")
 
     def _left(self, events: bytes, position: int, stop: int) -> int:
-        """The number of the maker of this firm that left last; 0 when none did."""
-        left = 0
+        """The number of the maker that left by this command; 0 when none did. Leases that lapse
+        before it, this maker's own among them, are no answer to it."""
         for at in range(position, stop, EVENT_BYTES):
-            if events[at] == _MAKER_LEFT and _u32(events, at + 16) == self.account:
-                left = _u32(events, at + 24)
-        return left
-
-
-def _u32(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 4], "little")
+            if events[at] == _MAKER_LEFT and events[at + 7] == _REQUESTED:
+                return int.from_bytes(events[at + 24 : at + 28], "little")
+        return 0
