@@ -86,6 +86,14 @@ def test_a_quote_tells_what_it_traded_at_once(market: FirmMarket, firm: str) -> 
     assert market.exposure(firm)[0] == 6
 
 
+def test_what_a_kept_side_traded_before_is_not_told_again(market: FirmMarket, firm: str) -> None:
+    first = market.quote("AAA-USD", **both(), client_id=firm).json()
+    market.take("buy", "4", "AAA-USD", "101")
+    again = market.quote("AAA-USD", **both() | {"ask_quantity": 6}, client_id=firm).json()
+    assert (again["ask_order_id"], again["fills"]) == (first["ask_order_id"], [])
+    assert (again["granted_ask_quantity"], again["remaining_ask_quantity"]) == ("6.00", "6.00")
+
+
 def test_one_side_may_be_left_out(market: FirmMarket, firm: str) -> None:
     quote = market.quote("AAA-USD", bid_price=99, bid_quantity=1, client_id=firm).json()
     assert (quote["status"], quote["ask_price"], quote["ask_order_id"]) == ("GRANTED", None, None)
