@@ -152,7 +152,7 @@ class FeedDoor:
             is_open=arrival.is_open,
             messages=messages or [],
         )
-        if bindings is not None:
+        if bindings is not None and bindings.sessions:
             self._voice(self._number).bindings = bindings
         transport.abort()  # closes our descriptor; the connection lives on through the other
         link.send(encode(over), descriptor)
