@@ -5,11 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tradepit.domain import commands, safety_commands, wire
+from tradepit.domain import commands, firm_commands, safety_commands, wire
 from tradepit.domain.commands import Key, Step, key_of, text_entry
 
 KEY = Key(5, 6)
 KEYED = {"key_low": 5, "key_high": 6, "valid_until": 8}
+
+QUOTE = firm_commands.quote(
+    account=3,
+    instrument=4,
+    bid_price=10,
+    bid_quantity=11,
+    ask_price=12,
+    ask_quantity=13,
+    definition_version=15,
+    ttl_ns=14,
+    maker=16,
+    epoch=17,
+    key=KEY,
+    valid_until=8,
+)
 
 CASES: list[tuple[bytes, type, dict[str, int]]] = [
     (
@@ -307,6 +322,99 @@ CASES: list[tuple[bytes, type, dict[str, int]]] = [
         safety_commands.end_session(account=3, session=4, binding=9),
         wire.EndSession,
         {"kind": 30, "account": 3, "session": 4, "binding": 9},
+    ),
+    (QUOTE[:96], wire.ReserveOrderId, {"kind": 26}),
+    (
+        QUOTE[96:],
+        wire.Quote,
+        {
+            "kind": 25,
+            "flags": 2,
+            "account": 3,
+            "instrument": 4,
+            "bid_price": 10,
+            "bid_quantity": 11,
+            "ask_price": 12,
+            "ask_quantity": 13,
+            "ttl_ns": 14,
+            "definition_version": 15,
+            "maker": 16,
+            "epoch": 17,
+            **KEYED,
+        },
+    ),
+    (
+        firm_commands.reserve(
+            account=3,
+            instrument=4,
+            bid_quantity=11,
+            ask_quantity=13,
+            definition_version=15,
+            ttl_ns=14,
+            maker=16,
+            epoch=17,
+            key=KEY,
+            valid_until=8,
+        ),
+        wire.Reserve,
+        {
+            "kind": 27,
+            "flags": 2,
+            "account": 3,
+            "instrument": 4,
+            "bid_quantity": 11,
+            "ask_quantity": 13,
+            "ttl_ns": 14,
+            "definition_version": 15,
+            "maker": 16,
+            "epoch": 17,
+            **KEYED,
+        },
+    ),
+    (
+        firm_commands.release(account=3, instrument=4, maker=16, epoch=17, key=KEY, valid_until=8),
+        wire.Release,
+        {
+            "kind": 28,
+            "flags": 2,
+            "account": 3,
+            "instrument": 4,
+            "maker": 16,
+            "epoch": 17,
+            **KEYED,
+        },
+    ),
+    (
+        firm_commands.maker_heartbeat(account=3, epoch=17, is_leaving=True, key=KEY, valid_until=8),
+        wire.MakerHeartbeat,
+        {"kind": 32, "flags": 3, "mode": 1, "account": 3, "epoch": 17, **KEYED},
+    ),
+    (
+        firm_commands.define_firm(
+            account=3,
+            budget_bid=11,
+            budget_ask=12,
+            position_limit=13,
+            lease_ns=14,
+            key=KEY,
+            valid_until=8,
+        ),
+        wire.DefineFirm,
+        {
+            "kind": 40,
+            "flags": 2,
+            "account": 3,
+            "budget_bid": 11,
+            "budget_ask": 12,
+            "position_limit": 13,
+            "lease_ns": 14,
+            **KEYED,
+        },
+    ),
+    (
+        firm_commands.set_firm_symbol(account=3, instrument=4, mode=2, key=KEY, valid_until=8),
+        wire.SetFirmSymbol,
+        {"kind": 41, "flags": 2, "mode": 2, "account": 3, "instrument": 4, **KEYED},
     ),
 ]
 
