@@ -13,7 +13,14 @@ from typing import Final, NamedTuple
 
 from tradepit.domain import commands
 from tradepit.domain.wire import Phase, RejectReason, Side
-from tradepit.makers import NEVER_NS, BookView, PublicTrade, SymbolQuoter, TwoSided
+from tradepit.makers import (
+    NEVER_NS,
+    BookView,
+    PublicTrade,
+    QuoteWish,
+    SymbolQuoter,
+    TwoSided,
+)
 from tradepit.simulation.budget import Budget
 from tradepit.simulation.maker import QUOTE_RECORDS, Maker, State
 from tradepit.simulation.opening import Accounts
@@ -135,8 +142,8 @@ class Fleet:
         """What a paused maker does first: it quotes what it had, owned or not; then it hears."""
         for seat, quoter in maker.held:
             wish = quoter.wants(now_ns)
-            if wish is not None and wish.quote is not None:
-                self._send_quote(maker, Sent(seat, quoter, wish.number, False), wish.quote)
+            if wish is not None:
+                self._send(maker, seat, quoter, wish)
             if seat.quoter is None and seat.owner == maker.number:
                 seat.quoter, seat.wakes_ns = quoter, -1
                 quoter.on_position(seat.position)
@@ -167,9 +174,13 @@ class Fleet:
         if what is not None:
             self._pending.append((self._positions - 1, what))
 
-    def _send_quote(self, maker: Maker, sent: Sent, sides: TwoSided) -> None:
+    def _send(self, maker: Maker, seat: Seat, quoter: SymbolQuoter, wish: QuoteWish) -> None:
+        sent = Sent(seat, quoter, wish.number, wish.quote is None)
+        if wish.quote is None:
+            self._put(maker.release(seat.instrument), b"", 1, sent)
+            return
         self.quotes_sent += 1
-        record = maker.quote(sent.seat.instrument, sides, ttl_ns=sent.seat.settings.ttl_ns)
+        record = maker.quote(seat.instrument, wish.quote, ttl_ns=wish.ttl_ns)
         self._put(record, b"", QUOTE_RECORDS, sent)
 
     def outgoing(self, now_ns: int, first_sequence: int) -> Outgoing:
@@ -207,12 +218,7 @@ class Fleet:
                 continue
             wish = quoter.wants(now_ns)
             if wish is not None:
-                maker = makers[seat.maker_name]
-                sent = Sent(seat, quoter, wish.number, wish.quote is None)
-                if wish.quote is None:
-                    self._put(maker.release(seat.instrument), b"", 1, sent)
-                else:
-                    self._send_quote(maker, sent, wish.quote)
+                self._send(makers[seat.maker_name], seat, quoter, wish)
             self._schedule(seat, quoter, now_ns)
 
     def _schedule(self, seat: Seat, quoter: SymbolQuoter, now_ns: int) -> None:

@@ -24,6 +24,7 @@ from tradepit.domain.wire import (
     Side,
     TimeInForce,
 )
+from tradepit.makers import NEVER_NS
 from tradepit.simulation.fair_value import CHUNK_NS, CHUNK_S, FairValue, Floats
 from tradepit.simulation.opening import Accounts, Clock
 from tradepit.simulation.scenario import Scenario, nanoseconds
@@ -130,12 +131,12 @@ class PublicFlow:
         path = self._fair.advance(towards() if share else None, share)
         self._starts_ns, self._at = ends, 0
         if starts >= self._clock.closes:
-            self._starts_ns = self._clock.ends + CHUNK_NS
+            self._starts_ns = NEVER_NS
             self._chunk = _no_chunk()
             return
         times, instruments = self._arrivals(starts)
         orders = self._orders(times, instruments, path, starts)
-        self._chunk = self._with_cancels(orders, times, ends)
+        self._chunk = self._with_cancels(orders, times, min(ends, self._clock.closes))
 
     def _arrivals(self, starts: int) -> tuple[Integers, Integers]:
         """Times, ascending, and indexes of the instruments of new orders."""
@@ -143,6 +144,7 @@ class PublicFlow:
         instruments = np.repeat(np.arange(len(counts)), counts)
         times = starts + self._rng.integers(0, CHUNK_NS, len(instruments))
         order = np.argsort(times, kind="stable")
+        order = order[times[order] < self._clock.closes]
         return times[order], instruments[order]
 
     def _busy(self, at_ns: int) -> float:

@@ -16,21 +16,22 @@ SECOND: Final = 1_000_000_000
 MINUTE: Final = 60 * SECOND
 
 QUIET: Final = Faults(kills=0, pauses=0, operator_halts=0)
+PEGGED: Final = StrategyChoice(name="book-pegged")
 SYMBOLS: Final = ("ACORN", "BIRCH", "CEDAR", "DAISY")
 
 
 def small_scenario(**changes: Any) -> Scenario:
-    """Four symbols, two firms with three makers, half an hour."""
+    """Four symbols, two firms with three makers, ten minutes."""
     skew = StrategyChoice(name="inventory-skew", reference=ReferenceParameters())
     scenario = Scenario(
         name="a short day",
-        session_hours=0.5,
-        step_ms=200,
+        session_hours=1 / 6,
+        step_ms=250,
         instruments=[Instrument(symbol=symbol, price=Decimal(100)) for symbol in SYMBOLS],
-        flow=Flow(commands_per_second=30.0, accounts=20, jumps_per_day=0.0),
+        flow=Flow(commands_per_second=15.0, accounts=20, jumps_per_day=0.0),
         firms=[
             Firm(name="skew", makers=2, strategy=skew, lease_seconds=3.0),
-            Firm(name="pegged", strategy=StrategyChoice(name="book-pegged"), lease_seconds=3.0),
+            Firm(name="pegged", strategy=PEGGED, lease_seconds=3.0),
         ],
         faults=QUIET,
     )

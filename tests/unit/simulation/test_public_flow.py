@@ -77,15 +77,22 @@ def test_all_kinds_come_in_continuous_trading_at_the_rate_that_was_asked_for() -
     )
     clock, flow = clock_of(scenario), flow_of(scenario)
     before = len(flow.take(clock.opens + 60 * SECOND, 1, nobody)) // 96
-    data = flow.take(clock.opens + 660 * SECOND, 1 + before, nobody)
+    data = flow.take(clock.opens + 460 * SECOND, 1 + before, nobody)
     records = records_of(data)
-    assert abs(len(records) / 600 - 100) < 5
+    assert abs(len(records) / 400 - 100) < 5
     placed = records[records["kind"] == PLACE]
     kinds = {OrderType.LIMIT, OrderType.MARKET, OrderType.STOP}
     assert set(placed["order_type"]) == kinds
     icebergs = placed[placed["display_quantity"] > 0]
     assert len(icebergs) > 0
     assert (icebergs["quantity"] > icebergs["display_quantity"]).all()
+
+
+def test_nothing_comes_after_the_close() -> None:
+    scenario = small_scenario()
+    clock, flow = clock_of(scenario), flow_of(scenario)
+    flow.take(clock.closes, 1, nobody)
+    assert flow.take(clock.ends + 3_600 * SECOND, 1, nobody) == b""
 
 
 def test_a_day_is_busiest_at_its_ends() -> None:
