@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from tradepit.domain.wire import RejectReason
 from tradepit.makers import MakerReport
 from tradepit.simulation.checks import Check
 from tradepit.simulation.sampling import Samples
-from tradepit.simulation.scenario import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from tradepit.simulation.simulation import Simulation
@@ -183,8 +184,7 @@ def make_report(
     )
 
 
-def _by_count(counts: dict[object, int] | object) -> dict[str, int]:
-    assert isinstance(counts, dict)
+def _by_count(counts: Mapping[RejectReason, int]) -> dict[str, int]:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0].name))
     return {reason.name.lower(): count for reason, count in ordered}
 
@@ -317,8 +317,3 @@ def _pump(day: Simulation) -> PumpRow | None:
         sold=float(spec.quantity(pump.sold_lots)),
         left=float(spec.quantity(pump.position_lots)),
     )
-
-
-def minutes(time_ns: int, origin_ns: int) -> float:
-    """Minutes since the origin."""
-    return (time_ns - origin_ns) / NS_PER_SECOND / 60

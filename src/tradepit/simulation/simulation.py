@@ -121,7 +121,7 @@ class Simulation:
                 progress((now - clock.starts) / (clock.ends - clock.starts))
         for seat in self.fleet.seats:
             seat.end(now)
-        self._sample(now, self.tape.last_ticks.tolist())
+        self._sample(now, [float(ticks) for ticks in self.tape.last_ticks.tolist()])
         self.venue.close()
         seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
         if progress is not None:
