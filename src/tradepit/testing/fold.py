@@ -127,13 +127,6 @@ class Fold:
         order = self.touch(event.fields.order_id)
         order.quantity, order.leaves = event.fields.quantity, event.fields.leaves
 
-    def triggered(self, event: Event) -> None:
-        """A stop order stopped waiting, perhaps clipped; clipped to nothing it ends right after."""
-        order = self.touch(event.fields.order_id)
-        order.options = event.fields.options
-        order.quantity = event.fields.quantity
-        order.leaves = order.quantity - order.filled
-
     def traded(self, trade: Any) -> None:
         self.trades.append(
             (
