@@ -288,7 +288,17 @@ def test_a_frame_of_the_holder_renews_before_what_is_due_at_its_stamp() -> None:
     for _ in range(4):
         play.now += 2 * SECOND_NS
         assert not play.send(wire.Tick())
-    lapsed = play.send(wire.TimeJump(to_ns=play.now + 5 * SECOND_NS))
+    assert play.market.sessions[1].seen_at == play.now
+
+
+def test_a_jump_of_the_holder_renews_and_that_of_another_node_does_not() -> None:
+    play, other = Play(), FrameWriter(incarnation=2)
+    play.send(command(wire.BindSession(account=ANN, mode=1), "desk"))
+    play.now += 60 * SECOND_NS
+    jumped = play.send(wire.TimeJump(to_ns=play.now))
+    assert [event.kind for event in jumped] == [EventKind.TIME_JUMPED]
+    play.now += 5 * SECOND_NS
+    lapsed = play.send(wire.TimeJump(to_ns=play.now), writer=other)
     assert [event.kind for event in lapsed] == [EventKind.TIME_JUMPED, EventKind.SESSION_ENDED]
 
 
