@@ -1,7 +1,8 @@
 """Every record's bytes are pinned: `records.txt` holds each with its fields filled one by one.
 
 In the k-th field every byte is k, so the hex shows each field as a run; padding is zero.
-A change here is a change of the journal's format and needs a new schema version.
+A change here is a change of the journal's format and needs a new schema version; only a new field
+in what was padding is none, since older journals hold its zero.
 """
 
 from __future__ import annotations
