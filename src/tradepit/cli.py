@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 import uvloop
@@ -19,6 +20,7 @@ from tradepit.access.sealing import MasterKeyError
 from tradepit.config import Config, ConfigError, find_config, load_config
 from tradepit.gateway.access import OpenAccessRefused
 from tradepit.journal.port import JournalError
+from tradepit.makers.live import cli as maker_cli
 from tradepit.marketdata import cli as data_cli
 from tradepit.node import cli as journal_cli
 from tradepit.node.definitions import DefinitionRefused
@@ -133,6 +135,13 @@ def _run(
         raise _fail(error) from None
     if failure is not None:
         raise _fail(failure)
+
+
+@app.command()
+@wraps(maker_cli.maker)
+def maker(*arguments: Any, **options: Any) -> None:
+    configure_logs()
+    maker_cli.maker(*arguments, **options)
 
 
 def _flow_command(*arguments: str) -> list[str]:

@@ -70,7 +70,7 @@ class Follower:
     def __init__(
         self, channels: Sequence[str], client_id: str | None, conflate_ms: int | None = None
     ) -> None:
-        self._channels = channels
+        self._channels = list(channels)
         self._client_id = client_id
         self._conflate_ms = conflate_ms
         self._places: dict[str, int] = {}
@@ -80,6 +80,8 @@ class Follower:
         self._starred: set[str] = set()
         """Known channels of a `*` whose snapshot on this connection is still to come."""
         self._unanswered: set[str] = set()
+        self._ended: set[str] = set()
+        """Channels that were followed once: what still comes of them is dropped."""
 
     @property
     def is_subscribed(self) -> bool:
@@ -100,6 +102,28 @@ class Follower:
                 requests.append(self._go_on(channel))
         return requests
 
+    def add(self, channel: str) -> bytes | None:
+        """Follow one more channel; what to send for it on a connection that is open already."""
+        if channel in self._channels:
+            return None
+        self._channels.append(channel)
+        self._ended.discard(channel)
+        self._unanswered.add(channel)
+        # What is still under way of an earlier subscription says nothing without its snapshot.
+        self._awaited.add(channel)
+        return self._request(channel, None)
+
+    def remove(self, channel: str) -> bytes | None:
+        """Follow a channel no more; what to send for it on an open connection."""
+        if channel not in self._channels:
+            return None
+        self._channels.remove(channel)
+        self._ended.add(channel)
+        for known in (self._unanswered, self._awaited):
+            known.discard(channel)
+        self._places.pop(channel, None)
+        return self._encoded("unsubscribe", channel, None)
+
     def _is_starred(self, channel: str) -> bool:
         return channel == "statistics" or STAR in channel
 
@@ -110,7 +134,10 @@ class Follower:
         return self._request(channel, place)
 
     def _request(self, channel: str, place: int | None) -> bytes:
-        request: dict[str, Any] = {"id": channel, "op": "subscribe", "channel": channel}
+        return self._encoded("subscribe", channel, place)
+
+    def _encoded(self, op: str, channel: str, place: int | None) -> bytes:
+        request: dict[str, Any] = {"id": channel, "op": op, "channel": channel}
         kind = channel.partition(":")[0]
         if kind in OF_AN_ACCOUNT and self._client_id is not None:
             request["client_id"] = self._client_id
@@ -132,7 +159,11 @@ class Follower:
         except msgspec.MsgspecError as error:
             raise UnreadableAnswer(0, str(error)) from error
         if wire.problem is not None:
+            if wire.id in self._ended:
+                return None, None
             raise api_error(msgspec.structs.replace(wire.problem, status=wire.status))
+        if wire.channel in self._ended:
+            return None, None
         if wire.snapshot is not UNSET:
             return self._snapshot(wire)
         if wire.data is not UNSET:

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Final, Generic, Protocol, Self, TypeVar, cast
+from typing import Final, Generic, Protocol, Self, TypeVar
 
-import httpx
-import msgspec
-from picows import (
-    WSError,
-    WSFrame,
-    WSInvalidStatusError,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    ws_connect,
-)
+from picows import WSError, WSInvalidStatusError
 
-from tradepit.client.errors import ApiError, NodeUnreachable, api_error
+from tradepit.client.connections import Connection, refusal_of
+from tradepit.client.errors import NodeUnreachable
 from tradepit.client.following import Follower, Message
-from tradepit.client.models import Problem
 from tradepit.client.retries import RECONNECTS, RetryPolicy
 from tradepit.client.signing import Credentials
 
 WAITING_MAX: Final = 10_000
 """Messages waiting for a slow reader; then the connection is not read until half are taken, and the
 node cuts it when it has waited enough."""
-
-FRAME_BYTES_MAX: Final = 256 << 20
-"""A snapshot of a book of 100,000 levels a side is about 20 MB."""
-
-PING_SECONDS: Final = 10.0
-HANDSHAKE_SECONDS: Final = 5.0
 
 
 M = TypeVar("M")
@@ -88,12 +71,17 @@ class AsyncReading(Generic[M]):
         self._receive_bytes = receive_bytes
         self._policy = reconnects
         self._pauses: Iterator[float] = reconnects.pauses()
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._failure = "connections are lost"
         self._ready: deque[M] = deque()
         self._is_closed = False
         self.connections = 0
         """Connections made so far."""
+
+    @property
+    def is_live(self) -> bool:
+        """Connected, with every subscription taken: what happens now will be seen."""
+        return self._connection is not None and self._follower.is_subscribed
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -140,7 +128,7 @@ class AsyncReading(Generic[M]):
         connection = self._connection or await self._connect()
         self._take(connection, await connection.next())
 
-    def _take(self, connection: _Connection, payload: bytes | None) -> None:
+    def _take(self, connection: Connection, payload: bytes | None) -> None:
         if payload is None:
             self._connection = None
             self._is_closed |= connection.close_code in self._follower.final_codes
@@ -155,12 +143,12 @@ class AsyncReading(Generic[M]):
             self._pauses = self._policy.pauses()
             self._ready.append(message)
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self) -> Connection:
         while True:
             if self.connections:
                 await self._pause()
             try:
-                connection = await _Connection.open(
+                connection = await Connection.open(
                     self._url + self._follower.target, self._credentials, self._waiting_max
                 )
             except WSInvalidStatusError as error:
@@ -218,122 +206,17 @@ class AsyncStream(AsyncReading[Message]):
         """
         if not channels:
             raise ValueError("a stream follows at least one channel")
-        follower = Follower(channels, client_id, conflate_ms)
-        super().__init__(url, follower, reconnects=reconnects, credentials=credentials)
+        self._channels = Follower(channels, client_id, conflate_ms)
+        super().__init__(url, self._channels, reconnects=reconnects, credentials=credentials)
 
+    def follow(self, channel: str) -> None:
+        """Follow one more channel from now on; it begins with a snapshot."""
+        self._ask(self._channels.add(channel))
 
-def refusal_of(error: WSInvalidStatusError) -> ApiError | None:
-    """Why the node does not want this client at all; None when another attempt may help."""
-    try:
-        problem = msgspec.json.decode(error.raw_body or b"", type=Problem)
-    except msgspec.MsgspecError:
-        return None
-    return api_error(problem) if problem.status in (401, 403, 404) else None
+    def unfollow(self, channel: str) -> None:
+        """Hear no more of a channel."""
+        self._ask(self._channels.remove(channel))
 
-
-class _Connection(WSListener):
-    """One WebSocket and what came over it."""
-
-    def __init__(self, waiting_max: int) -> None:
-        super().__init__()
-        self._waiting_max = waiting_max
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._parts: list[bytes] = []
-        self._socket: WSTransport | None = None
-        self._is_paused = False
-        self.close_code = 0
-        """Why the node closed it; 0 when it was lost."""
-
-    @staticmethod
-    async def open(url: str, credentials: Credentials | None, waiting_max: int) -> _Connection:
-        """Connect, with a signature of this moment."""
-        target = httpx.URL(url).raw_path.decode("ascii")
-        headers = None if credentials is None else credentials.headers("GET", target)
-        _, listener = await ws_connect(
-            lambda: _Connection(waiting_max),
-            url,
-            enable_auto_ping=True,
-            auto_ping_idle_timeout=PING_SECONDS,
-            auto_ping_reply_timeout=PING_SECONDS,
-            websocket_handshake_timeout=HANDSHAKE_SECONDS,
-            max_frame_size=FRAME_BYTES_MAX,
-            extra_headers=headers,
-        )
-        return cast(_Connection, listener)
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._socket = transport
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._socket = None
-        self._waiting.put_nowait(None)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        kind = frame.msg_type
-        if kind == WSMsgType.CLOSE:
-            self.close_code = int(cast(Any, frame.get_close_code()))
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
-        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            self._parts.append(frame.get_payload_as_bytes())
-            if frame.fin:
-                payload = b"".join(self._parts)
-                self._parts.clear()
-                self._keep(payload)
-
-    def _keep(self, payload: bytes) -> None:
-        self._waiting.put_nowait(payload)
-        if self._waiting.qsize() > self._waiting_max and not self._is_paused and self._socket:
-            self._is_paused = True
-            self._reader().pause_reading()
-
-    async def next(self) -> bytes | None:
-        """The next message; None when the connection is gone."""
-        payload = await self._waiting.get()
-        self._read_on()
-        return payload
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether something has come that is not taken."""
-        return not self._waiting.empty()
-
-    def next_waiting(self) -> bytes | None:
-        """What `next` gives, while something is waiting."""
-        payload = self._waiting.get_nowait()
-        self._read_on()
-        return payload
-
-    def _read_on(self) -> None:
-        few = self._waiting_max // 2
-        if self._is_paused and self._waiting.qsize() < few and self._socket:
-            self._is_paused = False
-            self._reader().resume_reading()
-
-    def _reader(self) -> Any:
-        assert self._socket is not None
-        return self._socket.underlying_transport
-
-    def send(self, request: bytes) -> None:
-        """Send a request; on a connection that is gone, the next one begins anew anyway."""
-        if self._socket is not None:
-            self._socket.send(WSMsgType.TEXT, request)
-
-    def limit_buffer(self, receive_bytes: int) -> None:
-        """Keep the kernel from gathering more than about twice this before it is read."""
-        end = self._reader().get_extra_info("socket") if self._socket is not None else None
-        if end is not None:
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-
-    def drop(self) -> None:
-        """Say goodbye, and wait for nothing."""
-        if self._socket is not None:
-            self._socket.send_close()
-            self._socket.disconnect()
-
-    async def close(self) -> None:
-        """Say goodbye."""
-        if self._socket is not None:
-            wire = self._socket
-            self.drop()
-            await wire.wait_disconnected()
+    def _ask(self, request: bytes | None) -> None:
+        if request is not None and self._connection is not None:
+            self._connection.send(request)

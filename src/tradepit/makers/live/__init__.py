@@ -1,0 +1,11 @@
+"""A maker process: an ordinary client of the public API, around the quoters of this room.
+
+- `cli`: the command; `starting`: the firm, the pages, the signals
+- `settings`: the configuration file
+- `node`: heartbeats, what is owned, who hears what; `lease`: what is owned until when; `clock`
+- `seat`: one symbol: the feed in, quotes out; `others_book`: its book without the firm's orders
+- `sender`: a quote on its way, in one command or in steps
+- `feed`: the stream of channels; `holdings`: positions by version; `references`: outside prices
+- `counts`, `status`, `metrics`: what it says of itself; `pages`: over HTTP
+- `faults`: for tests, what goes wrong at named points
+"""
