@@ -23,6 +23,7 @@ from bench import (
     order_entry,
     projector,
     python,
+    quote_round_trip,
     recordings,
     replay,
     replay_seek,
@@ -50,6 +51,7 @@ BENCHMARKS: dict[str, Callable[[int], Report]] = {
     "replay-seek": replay_seek.run,
     "fan-out": fan_out.run,
     "feed-latency": feed_latency.run,
+    "quote-round-trip": quote_round_trip.run,
 }
 ROUNDS = 5
 # Columns when the output is no terminal.
