@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from tests.end_to_end.node_process import NodeProcess, free_port
 SYMBOLS: Final = tuple(f"S{number:02d}" for number in range(14))
 FIRM: Final = "F"
 LEASE_MS: Final = 2_000
+BUDGET: Final = 100
 
 _HEAD: Final = """
 [projections]
@@ -168,3 +171,33 @@ def wait_until(is_so: Any, what: str, *, seconds: float = 30.0) -> float:
                 return time.monotonic() - began
         time.sleep(0.05)
     raise AssertionError(f"{what}: not in {seconds:g} s")
+
+
+StartMaker = Callable[..., MakerProcess]
+
+
+def shares(node: NodeProcess) -> dict[str, int]:
+    """How many symbols each maker has."""
+    found = list(owners(node).values())
+    return {name: found.count(name) for name in numbers(node)}
+
+
+def all_quoted(node: NodeProcess) -> bool:
+    """Whether each symbol has a quote of the maker that owns it."""
+    by_name, quoted = numbers(node), quoted_by(node)
+    owned = {symbol: by_name.get(name) for symbol, name in owners(node).items()}
+    return len(quoted) == len(SYMBOLS) and quoted == owned
+
+
+def within_budget(node: NodeProcess) -> bool:
+    """Whether no side of the firm's budgets is exceeded."""
+    exposure = ask(node, f"/exposure?client_id={FIRM}")
+    return max(Decimal(exposure["bid_usage"]), Decimal(exposure["ask_usage"])) <= BUDGET
+
+
+def net_positions(node: NodeProcess) -> dict[str, Decimal]:
+    """The firm's positions, by the market's word."""
+    return {
+        each["symbol"]: Decimal(each["net_quantity"])
+        for each in ask(node, f"/positions?client_id={FIRM}")["items"]
+    }
