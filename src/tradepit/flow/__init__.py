@@ -11,6 +11,7 @@
   - `market_port`, `operations`: what the flow asks of a market, and hears back
   - `api_market`, `local_market`: the market behind the public API; one in memory
 - `generated_orders`: live order flow around a random-walk price
+- `external`: the external order publisher, crossing orders at a rate that is kept
 - `generated_session`: small recorded sessions made from a seed
 - `cli`: the commands
 """

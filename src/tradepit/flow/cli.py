@@ -16,6 +16,7 @@ from tradepit.client import AsyncClient
 from tradepit.client.contracts import LINES_MAX
 from tradepit.client.errors import ClientError
 from tradepit.flow.comparison import comparison_table
+from tradepit.flow.external.command import external
 from tradepit.flow.generated_orders import OrderFlow, flow_retries
 from tradepit.flow.generated_trades import Achieved, Contract, TradeFlow, contract_of
 from tradepit.flow.generated_trades import Rate as TradeRate
@@ -30,6 +31,7 @@ app = typer.Typer(
     help="Participants that send orders, or trades of elsewhere, to a running node.",
     no_args_is_help=True,
 )
+app.command()(external)
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 Url = Annotated[str, typer.Option(help="Address of the node.")]
