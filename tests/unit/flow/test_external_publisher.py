@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from tradepit.client.retries import NO_RETRIES
 from tradepit.flow.external import bootstrap as bootstrap_module
 from tradepit.flow.external import delivery as delivery_module
 from tradepit.flow.external import publisher as publisher_module
-from tradepit.flow.external.delivery import deliver
+from tradepit.flow.external.delivery import Courier
 from tradepit.flow.external.doors import PublisherDoors
 from tradepit.flow.external.participants import SEEDER, TAKER
 from tradepit.flow.external.publisher import Publisher
@@ -194,6 +195,8 @@ def test_an_order_is_tried_again_under_its_key(failure: str) -> None:
     keys = []
 
     def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/health":
+            return httpx.Response(200)
         keys.append(request.headers["Idempotency-Key"])
         if len(keys) > 2:
             return httpx.Response(201, json=ORDER)
@@ -204,7 +207,7 @@ def test_an_order_is_tried_again_under_its_key(failure: str) -> None:
     async def run() -> Any:
         transport = httpx.MockTransport(answer)
         async with AsyncClient("http://node", transport=transport, retries=NO_RETRIES) as client:
-            return await deliver(client, PLACE, "key-1")
+            return await Courier(client).deliver(PLACE, "key-1")
 
     delivery = asyncio.run(run())
     assert keys == ["key-1"] * 3
@@ -214,19 +217,28 @@ def test_an_order_is_tried_again_under_its_key(failure: str) -> None:
 
 def test_an_order_that_no_node_answers_in_time_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery_module, "PATIENCE_S", 0.3)
+    paths: Counter[str] = Counter()
 
-    def answer(_request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
+        paths[request.url.path] += 1
         raise httpx.ReadTimeout("nothing came")
 
-    async def run() -> Any:
+    async def run() -> list[Any]:
         transport = httpx.MockTransport(answer)
         async with AsyncClient("http://node", transport=transport, retries=NO_RETRIES) as client:
-            return await deliver(client, PLACE, "key-1")
+            courier = Courier(client)
+            found = [await courier.deliver(PLACE, "key-1")]
+            found += await asyncio.gather(*(courier.deliver(PLACE, f"k-{n}") for n in range(50)))
+            await courier.close()
+            return found
 
-    delivery = asyncio.run(run())
-    assert delivery.is_unknown
-    assert delivery.refusal is None
-    assert delivery.attempts == 2
+    first, *others = asyncio.run(run())
+    assert first.is_unknown
+    assert first.refusal is None
+    assert first.attempts == 1
+    assert all(delivery.is_unknown and not delivery.attempts for delivery in others)
+    assert paths["/api/v1/orders"] == 1
+    assert 0 < paths["/health"] < 10
 
 
 def asked(

@@ -14,9 +14,12 @@ from tradepit.client.models import Order, Place
 PATIENCE_S: Final = 10.0
 """How long an order is tried; a node that restarts is back before."""
 
-PAUSE_FIRST_S: Final = 0.1
-PAUSE_MAX_S: Final = 1.0
-"""Between attempts; hundreds of orders may be waiting for the same node."""
+PAUSE_S: Final = 0.1
+"""Between attempts, and between looks for a node that is away."""
+
+AT_ONCE_MAX: Final = 64
+"""Attempts under way together: fewer than the client has connections, so that none waits in line
+for one while its time runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +45,66 @@ class Delivery:
         return self.order is None and self.refusal is None
 
 
-async def deliver(client: AsyncClient, place: Place, key: str) -> Delivery:
-    """Send an order; again under the same key when the node is away or has no room.
+class Courier:
+    """Delivers orders to one node. While it is away one look is kept for all that wait: hundreds of
+    orders that try by themselves would take the processor that the node needs to come back."""
 
-    Args:
-        client: one that does not repeat by itself.
-    """
-    begin = time.monotonic()
-    attempts, pause = 0, PAUSE_FIRST_S
-    while True:
-        attempts += 1
-        try:
-            order = await client.place(place, key=key)
-        except (NodeUnreachable, Overloaded) as error:
-            waited = time.monotonic() - begin
-            if waited + pause > PATIENCE_S:
-                return Delivery(place, attempts, waited, error=error)
-        except ClientError as error:
-            return Delivery(place, attempts, time.monotonic() - begin, error=error)
-        else:
-            return Delivery(place, attempts, time.monotonic() - begin, order=order)
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, PAUSE_MAX_S)
+    def __init__(self, client: AsyncClient) -> None:
+        """
+        Args:
+            client: one that does not repeat by itself.
+        """
+        self._client = client
+        self._hands = asyncio.Semaphore(AT_ONCE_MAX)
+        self._looking: asyncio.Task[None] | None = None
+
+    async def deliver(self, place: Place, key: str) -> Delivery:
+        """Send an order; again under the same key when the node is away or has no room."""
+        begin = time.monotonic()
+        attempts = 0
+        error: ClientError | None = None
+        while (left := begin + PATIENCE_S - time.monotonic()) > 0:
+            if not await self._node_is_there(left):
+                continue
+            attempts += 1
+            try:
+                async with self._hands:
+                    order = await self._client.place(place, key=key)
+            except NodeUnreachable as lost:
+                error = lost
+                self._look()
+            except Overloaded as full:
+                error = full
+                await asyncio.sleep(PAUSE_S)
+            except ClientError as refused:
+                return Delivery(place, attempts, time.monotonic() - begin, error=refused)
+            else:
+                return Delivery(place, attempts, time.monotonic() - begin, order=order)
+        error = error or NodeUnreachable("the node", "it was away all the time")
+        return Delivery(place, attempts, time.monotonic() - begin, error=error)
+
+    async def close(self) -> None:
+        """Look no longer."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+    async def _node_is_there(self, seconds: float) -> bool:
+        """Wait for a node that was lost."""
+        if self._looking is None:
+            return True
+        return bool((await asyncio.wait({self._looking}, timeout=seconds))[0])
+
+    def _look(self) -> None:
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._until_back())
+
+    async def _until_back(self) -> None:
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            try:
+                await self._client.health()
+            except ClientError:
+                continue
+            self._looking = None
+            return

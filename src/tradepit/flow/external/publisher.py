@@ -19,7 +19,7 @@ from tradepit.flow.external.crossing import (
     crossing_price,
     whole_units,
 )
-from tradepit.flow.external.delivery import Delivery, deliver
+from tradepit.flow.external.delivery import Courier, Delivery
 from tradepit.flow.external.participants import TAKER, open_participants
 from tradepit.flow.external.tally import Tally
 from tradepit.flow.external.tops import Tops
@@ -57,6 +57,7 @@ class Publisher:
         """
         self._client = client
         self._rate = rate
+        self._courier = Courier(client)
         self._wanted = frozenset(symbols)
         self._stream = CrossingStream((), seed)
         self._run = secrets.token_hex(6)
@@ -97,6 +98,7 @@ class Publisher:
         """Let answers come in, end the rest; a task that failed raises."""
         if self._flying:
             await asyncio.wait(self._flying, timeout=LEAVE_S)
+        self.tally.left(len(self._flying))
         failures = []
         for task in [*tasks, *self._flying]:
             if task.done() and not task.cancelled() and task.exception() is not None:
@@ -104,6 +106,7 @@ class Publisher:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
+        await self._courier.close()
         if self._instruments:
             with contextlib.suppress(ClientError):
                 await self.bootstrap.end_all()
@@ -186,7 +189,7 @@ class Publisher:
             return None
         self._number += 1
         self.tally.went(max(0.0, time.monotonic() - due))
-        delivery = await deliver(self._client, place, f"{self._run}-{self._number}")
+        delivery = await self._courier.deliver(place, f"{self._run}-{self._number}")
         self.tally.came(delivery)
         return delivery
 

@@ -73,6 +73,11 @@ class Tally:
         else:
             self.filled += 1
 
+    def left(self, count: int) -> None:
+        """So many orders were under way when the publisher ended."""
+        if count:
+            self.unanswered["publisher_ended"] += count
+
     def _failed(self, delivery: Delivery, error: ClientError) -> None:
         place = delivery.place
         self.last_failure = f"{place.side} {place.quantity} {place.instrument}: {error}"
