@@ -98,7 +98,6 @@ class Publisher:
         """Let answers come in, end the rest; a task that failed raises."""
         if self._flying:
             await asyncio.wait(self._flying, timeout=LEAVE_S)
-        self.tally.left(len(self._flying))
         failures = []
         for task in [*tasks, *self._flying]:
             if task.done() and not task.cancelled() and task.exception() is not None:
@@ -189,7 +188,11 @@ class Publisher:
             return None
         self._number += 1
         self.tally.went(max(0.0, time.monotonic() - due))
-        delivery = await self._courier.deliver(place, f"{self._run}-{self._number}")
+        try:
+            delivery = await self._courier.deliver(place, f"{self._run}-{self._number}")
+        except asyncio.CancelledError:
+            self.tally.left()
+            raise
         self.tally.came(delivery)
         return delivery
 

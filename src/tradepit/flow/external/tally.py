@@ -73,10 +73,9 @@ class Tally:
         else:
             self.filled += 1
 
-    def left(self, count: int) -> None:
-        """So many orders were under way when the publisher ended."""
-        if count:
-            self.unanswered["publisher_ended"] += count
+    def left(self) -> None:
+        """An order was under way when the publisher ended."""
+        self.unanswered["publisher_ended"] += 1
 
     def _failed(self, delivery: Delivery, error: ClientError) -> None:
         place = delivery.place
