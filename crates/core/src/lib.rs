@@ -57,5 +57,6 @@ mod place;
 mod quoting;
 mod replace;
 mod snapshot_exposure;
+mod snapshot_instruments;
 #[cfg(test)]
 mod trial;
