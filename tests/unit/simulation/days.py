@@ -44,4 +44,11 @@ def passed(scenario: Scenario | None = None, *, seed: int = 1) -> Simulation:
     day = Simulation(scenario or small_scenario(), seed)
     report = day.run()
     assert report.holds, [check for check in report.checks if not check.holds]
+    require_all_fills_told(day)
     return day
+
+
+def require_all_fills_told(day: Simulation) -> None:
+    """Each fill was either heard by the maker of its time, or counted as heard by nobody."""
+    for seat in day.fleet.seats:
+        assert sum(each.fills for each in seat.reports) + seat.unowned_fills == seat.fills

@@ -15,7 +15,7 @@ from tradepit.flow.recorded_book import RecordedBook
 from tradepit.makers import StrategyChoice
 from tradepit.marketdata.recorded_events import MboRecord, RecordedEvent
 from tradepit.simulation.recording import Recording, read_recording, recorded_scenario
-from tradepit.simulation.scenario import Scenario, with_strategy
+from tradepit.simulation.scenario import Pump, Scenario, with_strategy
 from tradepit.simulation.simulation import Simulation
 
 REAL: Final = Path(__file__).parents[4] / "shared/data/dbn/esm4-glbx-mdp3-20240508-2s.mbo.dbn.zst"
@@ -91,6 +91,17 @@ def test_a_maker_before_the_recorded_order_takes_its_trade_and_the_order_is_trim
     [seat] = day.fleet.seats
     assert seat.fills > 0
     assert day.source.counts.outsider_hits > 0
+
+
+def test_what_the_bot_took_of_a_recorded_order_is_not_given_back() -> None:
+    recording = written()
+    pump = Pump(symbol="ACORN", quantity=Decimal(3), orders=1, every_seconds=1.0, wait_seconds=2.0)
+    base = small_scenario(firms=[], step_ms=10, pump=pump)
+    day = Simulation(scenario_of(recording, base), 2, recording=recording)
+    assert day.run().holds
+    assert day.pump.bought_lots == day.pump.sold_lots == 3
+    assert day.source.counts.hit_by_outsider_quantity == 6
+    assert day.source.counts.lost_orders == 0
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the recordings beside the repository are absent")

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.simulation.days import MINUTE, PEGGED, QUIET, SECOND, passed, small_scenario
+from tests.unit.simulation.days import (
+    MINUTE,
+    PEGGED,
+    QUIET,
+    SECOND,
+    passed,
+    require_all_fills_told,
+    small_scenario,
+)
 
 from tradepit._native import Replica
 from tradepit.domain.wire import RejectReason
@@ -83,6 +91,7 @@ def test_a_killed_maker_loses_its_symbols_within_its_lease_and_gets_some_back() 
     back = [a for a in after if a.time_ns >= at + 60 * SECOND]
     assert len(back) == 2
     assert {a.previous for a in back} == {2}
+    require_all_fills_told(day)
 
 
 def test_a_maker_that_is_back_within_its_lease_goes_on_with_its_symbols() -> None:
@@ -103,6 +112,7 @@ def test_a_paused_maker_that_wakes_up_cannot_quote_what_it_no_longer_owns() -> N
     at = day.clock.opens + 2 * MINUTE
     strike(day, Fault(at, "pause", 0, at + 20 * SECOND))
     assert day.run().holds
+    require_all_fills_told(day)
     assert day.fleet.late_refusals > 0
     assert day.fleet.refusals[RejectReason.NOT_OWNER] >= day.fleet.late_refusals
 
