@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from heapq import heappop, heappush
-from typing import Final, NamedTuple
+from typing import Final
 
 from tradepit.domain import commands
 from tradepit.domain.wire import Phase, RejectReason, Side
@@ -24,6 +24,7 @@ from tradepit.makers import (
 from tradepit.simulation.budget import Budget
 from tradepit.simulation.maker import QUOTE_RECORDS, Maker, State
 from tradepit.simulation.opening import Accounts
+from tradepit.simulation.outbox import Outbox, Outgoing, Sent
 from tradepit.simulation.scenario import Scenario, made_by, nanoseconds
 from tradepit.simulation.seat import Seat
 from tradepit.simulation.venue import Venue
@@ -35,22 +36,6 @@ LEVELS: Final = 2
 QUOTING_PHASES: Final = frozenset(
     {Phase.PRE_OPEN, Phase.AUCTION, Phase.CONTINUOUS, Phase.CLOSING_AUCTION}
 )
-
-
-class Sent(NamedTuple):
-    """A quote or release that is on its way."""
-
-    seat: Seat
-    quoter: SymbolQuoter
-    number: int
-    is_release: bool
-
-
-class Outgoing(NamedTuple):
-    """Commands for the next frame."""
-
-    records: bytes
-    texts: bytes
 
 
 class Fleet:
@@ -71,14 +56,8 @@ class Fleet:
         """Books that were shown; forgotten when an own order changes, which hides others."""
         self._timers: list[tuple[int, int]] = []
         self._awake: dict[int, Seat] = {}
-        self._records: list[bytes] = []
-        self._texts: list[bytes] = []
-        self._pending: list[tuple[int, Sent | Maker]] = []
-        """What goes out, by its position in the frame."""
-        self._positions = 0
+        self._outbox = Outbox()
         self._beats_at_ns = 0
-        self._sent: dict[int, Sent | Maker] = {}
-        """What is under way, by sequence."""
         self.quotes_sent = 0
         self.refusals: dict[RejectReason, int] = {}
         self.late_refusals = 0
@@ -162,36 +141,25 @@ class Fleet:
             if maker.is_up and maker.beats_at_ns <= now_ns:
                 maker.beats_at_ns = now_ns + maker.heartbeat_ns
                 told = None if maker.joined else maker
-                self._put(maker.heartbeat(), commands.text_entry(maker.name), 1, told)
+                self._outbox.put(maker.heartbeat(), text=commands.text_entry(maker.name), what=told)
         self._beats_at_ns = min(map(_acts_ns, self.makers), default=NEVER_NS)
 
     # What goes out.
 
-    def _put(self, record: bytes, text: bytes, count: int, what: Sent | Maker | None) -> None:
-        self._positions += count
-        self._records.append(record)
-        self._texts.append(text)
-        if what is not None:
-            self._pending.append((self._positions - 1, what))
-
     def _send(self, maker: Maker, seat: Seat, quoter: SymbolQuoter, wish: QuoteWish) -> None:
         sent = Sent(seat, quoter, wish.number, wish.quote is None)
         if wish.quote is None:
-            self._put(maker.release(seat.instrument), b"", 1, sent)
+            self._outbox.put(maker.release(seat.instrument), what=sent)
             return
         self.quotes_sent += 1
         record = maker.quote(seat.instrument, wish.quote, ttl_ns=wish.ttl_ns)
-        self._put(record, b"", QUOTE_RECORDS, sent)
+        self._outbox.put(record, count=QUOTE_RECORDS, what=sent)
 
     def outgoing(self, now_ns: int, first_sequence: int) -> Outgoing:
         """What makers send in the frame of this time, which begins with this sequence."""
         self._beat(now_ns)
         self._wake(now_ns)
-        for position, what in self._pending:
-            self._sent[first_sequence + position] = what
-        out = Outgoing(b"".join(self._records), b"".join(self._texts))
-        self._records, self._texts, self._pending, self._positions = [], [], [], 0
-        return out
+        return self._outbox.take(first_sequence)
 
     def next_ns(self) -> int:
         """When somebody has to do something, if nothing happens."""
@@ -331,8 +299,8 @@ class Fleet:
         seat.bid.set(bid_id, bid_ticks, bid_lots)
         seat.ask.set(ask_id, ask_ticks, ask_lots)
         self._tops.pop(instrument, None)
-        sent = self._sent.pop(sequence, None)
-        if not isinstance(sent, Sent):
+        sent = self._outbox.answered(sequence)
+        if sent is None:
             return
         granted = two_sided(bid_ticks, bid_lots, ask_ticks, ask_lots)
         sent.quoter.on_granted(sent.number, granted, expires_ns=expires_ns, now_ns=now_ns)
@@ -343,9 +311,9 @@ class Fleet:
         seat = self._seats[account, instrument]
         seat.on_released()
         self._tops.pop(instrument, None)
-        sent = self._sent.get(sequence)
-        if isinstance(sent, Sent) and sent.is_release and sent.seat is seat:
-            del self._sent[sequence]
+        sent = self._outbox.waiting(sequence)
+        if sent is not None and sent.is_release and sent.seat is seat:
+            self._outbox.answered(sequence)
             sent.quoter.on_granted(sent.number, None, expires_ns=0, now_ns=now_ns)
         elif seat.quoter is not None:
             seat.quoter.on_standing(None, expires_ns=0, now_ns=now_ns)
@@ -353,10 +321,10 @@ class Fleet:
 
     def on_rejected(self, sequence: int, reason: int, now_ns: int) -> None:
         """A maker's command was refused."""
-        sent = self._sent.pop(sequence, None)
+        sent = self._outbox.answered(sequence)
         name = RejectReason(reason)
         self.refusals[name] = self.refusals.get(name, 0) + 1
-        if not isinstance(sent, Sent):
+        if sent is None:
             return
         if sent.quoter is not sent.seat.quoter:
             self.late_refusals += 1
@@ -367,8 +335,8 @@ class Fleet:
 
     def on_joined(self, account: int, number: int, sequence: int, now_ns: int) -> None:
         """The market counts a maker among the live ones."""
-        maker = self._sent.pop(sequence, None)
-        if not isinstance(maker, Maker):
+        maker = self._outbox.joined(sequence)
+        if maker is None:
             return
         maker.number, maker.joined = number, True
         for seat in self.seats:
