@@ -52,7 +52,11 @@ class Connection(WSListener):
 
     @staticmethod
     async def open(url: str, credentials: Credentials | None, waiting_max: int) -> Connection:
-        """Connect, with a signature of this moment."""
+        """Connect, with a signature of this moment.
+
+        Raises:
+            OSError, TimeoutError, WSError: nobody there, or not a WebSocket.
+        """
         target = httpx.URL(url).raw_path.decode("ascii")
         headers = None if credentials is None else credentials.headers("GET", target)
         _, listener = await ws_connect(
@@ -65,6 +69,8 @@ class Connection(WSListener):
             max_frame_size=FRAME_BYTES_MAX,
             extra_headers=headers,
         )
+        if listener is None:  # gone before it was open
+            raise ConnectionResetError(f"{url} hung up before it was a WebSocket")
         return cast(Connection, listener)
 
     def on_ws_connected(self, transport: WSTransport) -> None:

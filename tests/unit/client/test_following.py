@@ -246,3 +246,47 @@ def test_every_message_comes_once_or_a_gap_is_told(seed: int) -> None:
                 assert history[message.seq] == place, f"seed {seed}"
             place = message.seq if message else place
     assert place
+
+
+def test_a_channel_that_is_added_begins_with_its_snapshot() -> None:
+    follower = Follower([BOOK], None)
+    follower.begin()
+    request = follower.add("book:ETH-USD")
+    assert request is not None
+    assert msgspec.json.decode(request) == {
+        "id": "book:ETH-USD",
+        "op": "subscribe",
+        "channel": "book:ETH-USD",
+    }
+    assert follower.add("book:ETH-USD") is None
+    assert not follower.is_subscribed
+    message, _ = follower.take(snapshot(7, "book:ETH-USD"))
+    assert message is not None
+    assert (message.is_snapshot, message.is_gap) == (True, False)
+    assert "book:ETH-USD" in [each["channel"] for each in requests(follower.begin())]
+
+
+def test_nothing_is_heard_of_a_channel_that_was_removed() -> None:
+    follower = Follower([BOOK, "book:ETH-USD"], None)
+    follower.begin()
+    follower.take(snapshot(7, "book:ETH-USD"))
+    request = follower.remove("book:ETH-USD")
+    assert request is not None
+    assert msgspec.json.decode(request)["op"] == "unsubscribe"
+    assert follower.take(update(8, 7, "book:ETH-USD")) == (None, None)
+    assert follower.remove("book:ETH-USD") is None
+    assert [each["channel"] for each in requests(follower.begin())] == [BOOK]
+
+
+def test_a_channel_that_comes_back_waits_for_its_snapshot() -> None:
+    follower = Follower([BOOK], None)
+    follower.begin()
+    follower.take(snapshot(3))
+    follower.remove(BOOK)
+    follower.add(BOOK)
+    assert follower.take(update(9, 8)) == (None, None)
+    message, _ = follower.take(snapshot(9))
+    assert message is not None
+    assert not message.is_gap
+    message, _ = follower.take(update(10, 9))
+    assert message is not None
