@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 import uvloop
 from rich.console import Console
@@ -18,6 +19,12 @@ from tradepit import store_cli
 from tradepit.access import cli as keys_cli
 from tradepit.access.sealing import MasterKeyError
 from tradepit.config import Config, ConfigError, find_config, load_config
+from tradepit.demonstration import (
+    Participant,
+    RecordedSession,
+    market_with_firm,
+    participants_of,
+)
 from tradepit.gateway.access import OpenAccessRefused
 from tradepit.journal.port import JournalError
 from tradepit.makers.live import cli as maker_cli
@@ -81,6 +88,13 @@ def demo(
     rate: Annotated[
         float, typer.Option(help="Generated operations a second; 0: none.", min=0)
     ] = DEMO_ORDERS_PER_SECOND,
+    makers: Annotated[
+        int | None, typer.Option(help="Maker processes; default: the configuration's.", min=0)
+    ] = None,
+    external_rate: Annotated[
+        float | None,
+        typer.Option(help="Crossing orders a second from outside; 0: none.", min=0),
+    ] = None,
     recorded: Annotated[
         Path | None,
         typer.Option(
@@ -92,18 +106,18 @@ def demo(
     ] = "1",
 ) -> None:
     """Run a market that lives: the demo instruments, generated orders, an account to trade with."""
-    flows = []
-    if rate:
-        flows.append(_flow_command("orders", "--rate", str(rate)))
-    if recorded is not None:
-        flows.append(_flow_command("recorded", str(recorded), "--speed", speed))
     is_elsewhere = data_dir is not None or "TRADEPIT_DATA_DIR" in os.environ
     loaded = _load(
         config, data_dir=data_dir if is_elsewhere else DEMO_DATA_DIR, host=host, port=port
     )
     if loaded.access.mode == "keys":
         raise _fail(ConfigError("the demonstration runs in open mode; use `tradepit run`"))
-    _run(loaded, account=FIRST_ACCOUNT, flows=flows)
+    session = None if recorded is None else RecordedSession(recorded, speed)
+    given = {"makers": makers, "external_rate": external_rate}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    loaded = msgspec.structs.replace(loaded, demo=msgspec.structs.replace(loaded.demo, **wanted))
+    participants = participants_of(loaded.demo, rate=rate, recorded=session)
+    _run(market_with_firm(loaded), account=FIRST_ACCOUNT, participants=participants)
 
 
 def _load(config: str | None, **flags: object) -> Config:
@@ -115,12 +129,12 @@ def _load(config: str | None, **flags: object) -> Config:
 
 
 def _run(
-    config: Config, *, account: str | None = None, flows: Iterable[Sequence[str]] = ()
+    config: Config, *, account: str | None = None, participants: Sequence[Participant] = ()
 ) -> None:
     configure_logs()
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        failure = uvloop.run(serve_market(config, account=account, flows=flows))
+        failure = uvloop.run(serve_market(config, account=account, participants=participants))
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except (
@@ -142,11 +156,6 @@ def _run(
 def maker(*arguments: Any, **options: Any) -> None:
     configure_logs()
     maker_cli.maker(*arguments, **options)
-
-
-def _flow_command(*arguments: str) -> list[str]:
-    """Participants, as a process of their own."""
-    return [sys.executable, "-m", "tradepit.cli", "flow", *arguments]
 
 
 def _fail(error: Exception) -> typer.Exit:

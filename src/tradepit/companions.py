@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -18,6 +19,9 @@ STOP_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 1.0
 PAUSE_SECONDS_MAX: Final = 30.0
 """Before a process that ended is started again: at first, and at most."""
+
+STEADY_SECONDS: Final = 5.0
+"""A process that ran for so long did not fail to start: it is back after the first pause."""
 
 PR_SET_PDEATHSIG: Final = 1
 
@@ -38,12 +42,14 @@ class Companion:
         environment: Mapping[str, str] | None = None,
         is_needed: bool = False,
         attach: Callable[[socket.socket], None] | None = None,
+        log: Path | None = None,
     ) -> None:
         """
         Args:
             name: what a person calls it.
             environment: variables beside our own.
             is_needed: start it again when it ends, and let it speak on standard error.
+            log: a file that its standard error goes to instead; begun anew.
             attach: called before each start with one end of a new pair of sockets; the process
                 inherits the other, whose number ends its command line.
         """
@@ -53,6 +59,10 @@ class Companion:
         self._environment = own | dict(environment or {})
         self._is_needed = is_needed
         self._attach = attach
+        self._log = log
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_bytes(b"")
         self._process: asyncio.subprocess.Process | None = None
         self._running = asyncio.ensure_future(self._run())
 
@@ -61,6 +71,7 @@ class Companion:
         while True:
             started = time.monotonic()
             link = self._new_link()
+            speech = self._open_speech()
             descriptors = [] if link is None else [link.fileno()]
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -68,22 +79,30 @@ class Companion:
                 pass_fds=descriptors,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
-                stderr=None if self._is_needed else asyncio.subprocess.DEVNULL,
+                stderr=speech,
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),
                 env=self._environment,
             )
             if link is not None:
                 link.close()
+            if speech is not None and speech > 0:
+                os.close(speech)
             code = await self._process.wait()
             end = "ended" if code == 0 else f"failed with exit code {code}"
             errors.print(f"`{self._name}` {end}; the market goes on")
             if not self._is_needed:
                 return
-            if time.monotonic() - started > PAUSE_SECONDS_MAX:
+            if time.monotonic() - started > STEADY_SECONDS:
                 pause = PAUSE_SECONDS
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    def _open_speech(self) -> int | None:
+        """Where its standard error goes: a descriptor, or what `subprocess` takes for one."""
+        if self._log is not None:
+            return os.open(self._log, os.O_WRONLY | os.O_APPEND)
+        return None if self._is_needed else asyncio.subprocess.DEVNULL
 
     def _new_link(self) -> socket.socket | None:
         """The process's end of a new pair."""

@@ -18,6 +18,7 @@ from tradepit.journal.segments import RESERVE_BYTES, SEGMENT_BYTES, SEGMENT_BYTE
 from tradepit.keyed import AccessSection
 from tradepit.marketdata.replays.cache import BYTES_MAX
 from tradepit.node.definitions import MarketDefinition
+from tradepit.node.firm_definitions import FirmDefinition
 from tradepit.node.queue import Limits
 from tradepit.node.recovery import History
 from tradepit.node.snapshotter import EVERY_COMMANDS
@@ -36,6 +37,9 @@ SEGMENT_BYTES_MAX: Final = 1 << 30
 
 HISTORY_MIN: Final = 10_000
 """More than the orders of one frame, each of which must be remembered until it is answered."""
+
+MAKERS_MAX: Final = 100
+"""Processes on one machine."""
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 NotNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
@@ -107,6 +111,22 @@ class SummariesSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Records per contract, and so writers that wait for nobody. May be changed at any time."""
 
 
+class DemoSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `tradepit demo` runs beside the node."""
+
+    firm: FirmDefinition = FirmDefinition(id="mm")
+    """For which the makers quote; without symbols it makes every instrument of the market. It is
+    part of the market only in a demonstration with makers."""
+    makers: Annotated[int, msgspec.Meta(ge=0, le=MAKERS_MAX)] = 0
+    maker_port: Annotated[int, msgspec.Meta(ge=0, le=65535 - MAKERS_MAX)] = 0
+    """Of the first maker's pages, the others follow; 0, or one that is taken: any free one."""
+    strategies: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("inventory-skew",)
+    """Of the makers in turn."""
+    external_rate: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Crossing orders a second of the external publisher; 0: there is none."""
+    external_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set about a node."""
 
@@ -128,6 +148,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     feeds: FeedsSection = FeedsSection()
     replays: ReplaysSection = ReplaysSection()
     summaries: SummariesSection = SummariesSection()
+    demo: DemoSection = DemoSection()
 
 
 def load_config(

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tradepit.access.access import Access
 from tradepit.companions import Companion
 from tradepit.config import Config
+from tradepit.demonstration import Participant, show_participants
 from tradepit.domain import commands
 from tradepit.feeding import feed_companion
 from tradepit.gateway.config import GatewayConfig
@@ -41,6 +42,7 @@ FIRST_ACCOUNT: Final = "you"
 
 RECORDINGS: Final = "recordings"
 REPLAY_INDEXES: Final = "replay-indexes"
+LOGS: Final = "logs"
 """In the data directory."""
 
 PROJECTOR: Final = "projections follow"
@@ -64,13 +66,13 @@ class AddressInUse(Exception):
 
 
 async def serve_market(
-    config: Config, *, account: str | None = None, flows: Iterable[Sequence[str]] = ()
+    config: Config, *, account: str | None = None, participants: Sequence[Participant] = ()
 ) -> Exception | None:
     """Run a node and its gateway until SIGINT or SIGTERM, or until the node fails.
 
     Args:
         account: open this account and show its first trade.
-        flows: command lines of participants; `--url` is added.
+        participants: processes that trade here.
     Returns:
         Why the node failed; None when it was told to stop.
     """
@@ -110,10 +112,14 @@ async def serve_market(
                 server.gateway.replays.restore()
             if config.projections.enabled:
                 companions.append(_projector(config))
-            for flow in flows:
-                if "recorded" in flow:
+            logs = Path(config.data_dir) / LOGS
+            show_participants(server.url, config.demo, participants, logs)
+            for one in participants:
+                if "recorded" in one.command:
                     _show_pause(server.url)
-                companions.append(Companion(_name(flow), [*flow, "--url", server.url]))
+                command = [*one.command, "--url", server.url]
+                log = logs / f"{one.name.replace(' ', '-')}.log"
+                companions.append(Companion(one.name, command, is_needed=one.is_needed, log=log))
             await _first(stopping.wait(), opened.node.wait_ended())
         finally:
             server.gateway.feeds.close()
@@ -172,12 +178,6 @@ def _projector(config: Config) -> Companion:
 
 def _database_url(config: Config) -> str:
     return config.database_url or default_url(Path(config.data_dir))
-
-
-def _name(flow: Sequence[str]) -> str:
-    """`flow orders` of its command line."""
-    at = flow.index("flow")
-    return " ".join(flow[at : at + 2])
 
 
 def _require_free(host: str, port: int) -> None:

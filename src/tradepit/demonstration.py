@@ -1,0 +1,130 @@
+"""What the demonstration runs beside its node: makers, an external publisher, generated and
+recorded orders. Part of the composition root."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+from rich.console import Console
+
+from tradepit.config import SUPPLIED, Config, DemoSection
+
+HOST: Final = "127.0.0.1"
+"""Pages of makers and publisher are for this machine."""
+
+MAKER_SETTINGS: Final = SUPPLIED / "makers"
+"""A file for each strategy that takes more than its defaults."""
+
+console = Console(soft_wrap=True)
+
+
+class Participant(NamedTuple):
+    """A process that takes part in the market; `--url` is added to its command."""
+
+    name: str
+    command: Sequence[str]
+    is_needed: bool = False
+    """Start it again when it ends."""
+    page: str | None = None
+    """Where it tells of itself."""
+
+
+class RecordedSession(NamedTuple):
+    """A recorded session to play."""
+
+    file: Path
+    speed: str
+
+
+def market_with_firm(config: Config) -> Config:
+    """The same with the demonstration's firm in its market, if makers quote for it."""
+    market, demo = config.market, config.demo
+    if market is None or not demo.makers:
+        return config
+    symbols = demo.firm.symbols or [one.symbol for one in market.instruments]
+    firm = msgspec.structs.replace(demo.firm, symbols=symbols)
+    market = msgspec.structs.replace(market, firms=[*market.firms, firm])
+    return msgspec.structs.replace(config, market=market)
+
+
+def participants_of(
+    demo: DemoSection, *, rate: float, recorded: RecordedSession | None
+) -> list[Participant]:
+    """Everybody that a demonstration starts.
+
+    Args:
+        rate: generated operations a second; 0: none.
+    """
+    found = [_maker(demo, number) for number in range(demo.makers)]
+    if demo.external_rate:
+        found.append(_publisher(demo))
+    if rate:
+        found.append(Participant("flow orders", _command("orders", "--rate", str(rate))))
+    if recorded is not None:
+        command = _command("recorded", str(recorded.file), "--speed", recorded.speed)
+        found.append(Participant("flow recorded", command))
+    return found
+
+
+def show_participants(
+    url: str, demo: DemoSection, participants: Sequence[Participant], logs: Path
+) -> None:
+    """Say where to look."""
+    makers = [one for one in participants if one.page and one.name.startswith("maker")]
+    others = [one for one in participants if one.page and one not in makers]
+    if makers:
+        text = f"""The firm "{demo.firm.id}" quotes through {len(makers)} makers. Who makes what, positions, one maker:
+
+  curl -s {url}/api/v1/cluster
+  curl -s '{url}/api/v1/positions?client_id={demo.firm.id}'
+  curl -s {makers[0].page}/status
+
+Pages of all: {" ".join(one.page or "" for one in makers)}
+What they log: {logs}
+"""  # noqa: E501
+        console.print(text, highlight=False, markup=False)
+    for one in others:
+        console.print(f"`{one.name}`: curl -s {one.page}/status\n", highlight=False, markup=False)
+
+
+def _maker(demo: DemoSection, number: int) -> Participant:
+    strategy = demo.strategies[number % len(demo.strategies)]
+    wanted = demo.maker_port and demo.maker_port + number
+    port = _port(wanted)
+    command = _command("maker", "--firm", demo.firm.id, "--name", f"{demo.firm.id}-{number}")
+    command += ["--port", str(port), "--strategy", strategy]
+    settings = MAKER_SETTINGS / f"{strategy}.toml"
+    if settings.is_file():
+        command += ["--config", str(settings)]
+    name = f"maker {demo.firm.id}-{number}"
+    return Participant(name, command, is_needed=True, page=f"http://{HOST}:{port}")
+
+
+def _publisher(demo: DemoSection) -> Participant:
+    port = _port(demo.external_port)
+    options = ["--rate", str(demo.external_rate), "--port", str(port), "--progress", "0"]
+    command = _command("external", *options)
+    return Participant("flow external", command, is_needed=True, page=f"http://{HOST}:{port}")
+
+
+def _port(wanted: int) -> int:
+    """The wanted port, or any free one when it is taken; the same over restarts of its process."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise OSError(f"no free port on {HOST}")
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tradepit.participating", *arguments]

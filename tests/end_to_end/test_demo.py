@@ -1,0 +1,90 @@
+"""The demonstration: seven makers, every symbol quoted, and everybody back after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.node_process import NodeProcess
+from tests.end_to_end.processes import children, is_alive
+
+from tradepit.client import Client
+from tradepit.client.errors import ClientError
+from tradepit.client.firm_models import Maker
+
+FIRM = "mm"
+MAKERS = 7
+EVENTUALLY_SECONDS = 90.0
+"""Nine interpreters start on a busy machine."""
+
+ANY_PORT = {"TRADEPIT_DEMO__MAKER_PORT": "0", "TRADEPIT_DEMO__EXTERNAL_PORT": "0"}
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[NodeProcess]:
+    command = ("demo", "--rate", "50")
+    node = NodeProcess(tmp_path / "data", config="demo", environment=ANY_PORT, command=command)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.kill()
+
+
+def until(is_so: Callable[[], object]) -> None:
+    end = time.monotonic() + EVENTUALLY_SECONDS
+    while True:
+        try:
+            if is_so():
+                return
+        except ClientError:
+            pass
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.1)
+
+
+def makers(client: Client) -> tuple[Maker, ...]:
+    (firm,) = client.cluster().firms
+    return firm.makers
+
+
+def is_quoted(client: Client, symbol: str) -> bool:
+    return client.quote(symbol, client_id=FIRM).bid_order_id is not None
+
+
+def test_seven_makers_quote_fourteen_symbols_and_come_back_after_a_kill(demo: NodeProcess) -> None:
+    assert demo.process is not None
+    with Client(demo.url) as client:
+        symbols = [one.symbol for one in client.instruments()]
+        assert len(symbols) >= 14
+        until(lambda: len(makers(client)) == MAKERS)
+        until(lambda: sorted(len(maker.symbols) for maker in makers(client)) == [2] * MAKERS)
+        owned = [symbol for maker in makers(client) for symbol in maker.symbols]
+        assert sorted(owned) == sorted(symbols)
+        until(lambda: all(is_quoted(client, symbol) for symbol in symbols))
+        until(lambda: client.account_trades("external").items)
+
+        epochs = {maker.name: maker.epoch for maker in makers(client)}
+        victim = next(pid for pid, line in maker_processes(demo).items() if "mm-3" in line)
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: any(m.name == "mm-3" and m.epoch > epochs["mm-3"] for m in makers(client)))
+        until(lambda: len(makers(client)) == MAKERS)
+        exposure = client.exposure(client_id=FIRM)
+        assert exposure.bid_usage <= exposure.bid_capacity
+        assert exposure.ask_usage <= exposure.ask_capacity
+    started = children(demo.process.pid)
+    assert demo.stop() == 0
+    until(lambda: not any(is_alive(pid) for pid in started))
+
+
+def maker_processes(demo: NodeProcess) -> dict[int, str]:
+    assert demo.process is not None
+    return {
+        pid: line
+        for pid, line in children(demo.process.pid).items()
+        if "participating maker" in line
+    }
