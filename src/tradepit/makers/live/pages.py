@@ -85,7 +85,12 @@ class MakerPages:
     async def _page(self, method: str, path: str, receive: Receive) -> Page:
         if path == "/test/faults":
             return await self._faults(method, receive)
-        pages = {"/health": self._health, "/ready": self._ready, "/status": self._status}
+        pages = {
+            "": self._status,
+            "/status": self._status,
+            "/health": self._health,
+            "/ready": self._ready,
+        }
         if path != "/metrics" and path not in pages:
             raise PageRefused(404, "not_found", f"there is nothing at {path or '/'}")
         if method not in ("GET", "HEAD"):
