@@ -4,6 +4,7 @@
 - `streams`: `AsyncStream`, channels that outlive connections; `sync_streams`: `Stream`, the same
   for code that blocks; `following`: how they tell gaps and doubles;
   `channel_data`: what their messages carry
+- `operation_socket`: `OperationSocket`, many writes in flight over one socket; `connections`
 - `replays`: replays of recordings; `replay_streams`, `replay_following`: how one is followed
 - `calls`: the requests of both, and the reading of their answers; `retries`: when to repeat them
 - `signing`: signed requests, for a node in key mode
@@ -37,6 +38,7 @@ from tradepit.client.models import (
     ScheduleEntry,
     Trade,
 )
+from tradepit.client.operation_socket import OperationSocket
 from tradepit.client.replay_streams import AsyncReplayStream, ReplayStream
 from tradepit.client.replays import (
     Replay,
@@ -69,6 +71,7 @@ __all__ = [
     "MassCancel",
     "Message",
     "NodeUnreachable",
+    "OperationSocket",
     "Order",
     "OrderBook",
     "Place",

@@ -1,8 +1,8 @@
 """Market makers: strategies that quote both sides, and what they earned by it.
 
-Nothing here does I/O, reads a clock or draws random numbers: whoever drives a strategy (a live
-maker, a replay, a simulation) hands it events and times, and asks for quotes. How to choose,
-configure and write one: docs/makers.md.
+But for `live`, nothing here does I/O, reads a clock or draws random numbers: whoever drives a
+strategy (a live maker, a replay, a simulation) hands it events and times, and asks for quotes. How
+to choose, configure and write one: docs/makers.md.
 
 - `strategy`: the interface, `Strategy`, and the events that it hears
 - `instrument`: ticks and lots of one instrument, to and from decimals
@@ -13,6 +13,7 @@ configure and write one: docs/makers.md.
 - `referenced`: any strategy around a price from elsewhere
 - `registry`: strategies by name, with their parameters
 - `quoter`: one symbol of one maker, when which quote is to be sent; `standing`: the one that stands
+- `live`: a maker process, `tradepit maker`
 - `statistics`: what a maker did in one symbol; `profit`: its exact profit and loss
 """
 
