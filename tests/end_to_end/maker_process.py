@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -72,8 +72,15 @@ def _json(url: str, method: str, body: Any) -> Any:
 class MakerProcess:
     """`tradepit maker`; started again it is a new run of the same name."""
 
-    def __init__(self, node: NodeProcess, name: str, *more: str) -> None:
+    def __init__(
+        self,
+        node: NodeProcess,
+        name: str,
+        *more: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.node, self.name, self.more = node, name, more
+        self.environment = os.environ | dict(environment or {})
         self.port = free_port()
         self.log = node.data_dir.parent / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -84,7 +91,11 @@ class MakerProcess:
         command += ["--name", self.name, "--url", self.node.url, "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *self.more], stdout=log, stderr=log, start_new_session=True
+                [*command, *self.more],
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                start_new_session=True,
             )
 
     def send(self, number: signal.Signals) -> None:

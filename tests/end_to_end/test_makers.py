@@ -167,6 +167,37 @@ def test_budget_and_positions_hold_through_fills_kills_and_pauses(
         assert heard == positions
 
 
+def test_symbols_that_are_removed_and_added_live_are_followed(
+    share_node: NodeProcess, start_maker: StartMaker
+) -> None:
+    maker = start_maker("mm-0")
+    wait_until(lambda: all_quoted(share_node), "everything is quoted")
+    ask(share_node, f"/cluster/symbols/{SYMBOLS[3]}?firm={FIRM}", method="DELETE")
+    wait_until(lambda: len(maker.page("/status")["symbols"]) == 13, "the maker lets it go")
+    wait_until(lambda: SYMBOLS[3] not in quoted_by(share_node), "no quote is left", seconds=2)
+    take(share_node, SYMBOLS[4], "buy", 1)
+    body = {"symbol": SYMBOLS[3], "firm": FIRM}
+    ask(share_node, "/cluster/symbols", method="POST", body=body)
+    wait_until(lambda: all_quoted(share_node), "it is quoted again")
+    wait_until(lambda: maker.page("/status")["fills"] == 1, "nothing else was forgotten")
+    assert "tradepit_maker_feed_streams_total 1.0" in maker.text("/metrics")
+
+
+def test_a_firm_that_was_killed_is_quoted_again_once_it_is_resumed(
+    share_node: NodeProcess, start_maker: StartMaker
+) -> None:
+    maker = start_maker("mm-0")
+    wait_until(lambda: all_quoted(share_node), "everything is quoted")
+    ask(share_node, f"/firms/{FIRM}/kill", method="POST")
+    assert quoted_by(share_node) == {}
+    wait_until(
+        lambda: not any(each["quote"] for each in maker.page("/status")["symbols"]),
+        "the maker knows that nothing stands",
+    )
+    ask(share_node, f"/firms/{FIRM}/resume", method="POST")
+    wait_until(lambda: all_quoted(share_node), "everything is quoted again")
+
+
 def test_pages_tell_of_quotes_fills_positions_and_round_trips(
     share_node: NodeProcess, start_maker: StartMaker
 ) -> None:

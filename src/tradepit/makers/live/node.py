@@ -9,6 +9,7 @@ and new snapshots are there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
@@ -104,6 +105,9 @@ class MakerNode:
         self.references = ReferencePrices(self.client_of, self._on_price)
         self._instruments: dict[str, Instrument] = {}
         self._touched: set[Seat] = set()
+        self._clearing: set[asyncio.Task[None]] = set()
+        self._doubted: dict[str, int] = {}
+        """Symbols that may not be ours any more, and since when; the next heartbeat tells."""
         self._beat_now = asyncio.Event()
         self._awake_ns = self.began_ns
         self._is_leaving = False
@@ -148,12 +152,9 @@ class MakerNode:
                 pause_s = min(2 * pause_s, RETRY_SECONDS[1])
                 continue
             pause_s, self.last_error = RETRY_SECONDS[0], None
-            self._beat_now.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._beat_seconds):
                     await self._beat_now.wait()
-            except TimeoutError:
-                pass
 
     @property
     def _beat_seconds(self) -> float:
@@ -164,6 +165,7 @@ class MakerNode:
         if not await self.faults.reach(Point.BEFORE_HEARTBEAT):
             return
         self._check_lease()
+        self._beat_now.clear()
         sent_ns = self.clock.now_ns()
         try:
             async with asyncio.timeout(max(BEAT_SECONDS_FIRST, self._beat_seconds)):
@@ -173,6 +175,7 @@ class MakerNode:
         # Between its sending and now this process may have slept.
         self._check_lease()
         self.lease.renew(answer, sent_ns=sent_ns)
+        self._doubted = {each: at for each, at in self._doubted.items() if at >= sent_ns}
         if self.lease.is_held(self.clock.now_ns()):
             await self._assign(answer.symbols)
         else:
@@ -231,13 +234,15 @@ class MakerNode:
         while True:
             self._check_lease()
             self._awake_ns = self.clock.now_ns()
-            await asyncio.sleep(AWAKE_SECONDS)
+            await asyncio.sleep(min(AWAKE_SECONDS, self._beat_seconds / BEATS_PER_LEASE))
 
     def _may_quote(self, symbol: str) -> bool:
         """Whether a quote may be thought of: it is ours, and the feed is heard."""
         is_ours = self._may_send(symbol)
         if not is_ours:
             self._check_lease()
+        if symbol in self._doubted:
+            return False
         return is_ours and self.feed.is_live and self.holdings.is_known and not self._is_leaving
 
     # What it owns.
@@ -245,7 +250,9 @@ class MakerNode:
     async def _assign(self, symbols: Iterable[str]) -> None:
         """Take over what is ours now, and let go of what is not any more."""
         owned = set(symbols)
-        self._drop([symbol for symbol in self.seats if symbol not in owned])
+        lost = [seat for symbol, seat in self.seats.items() if symbol not in owned]
+        self._drop([seat.spec.symbol for seat in lost])
+        self._clear(lost)
         missing = [symbol for symbol in symbols if symbol not in self.seats]
         if not missing or not self.holdings.is_known:
             return
@@ -271,6 +278,7 @@ class MakerNode:
                 may_send=self._may_send,
                 may_quote=self._may_quote,
                 on_refused=self._on_refused,
+                on_ended=self._on_ended,
             )
         except StrategyError as error:
             log.error("a symbol is not quoted", symbol=symbol, reason=str(error))
@@ -286,6 +294,24 @@ class MakerNode:
             self.feed.unfollow(channels_of(symbol))
             log.info("a symbol is not ours any more", symbol=symbol)
         self._follow_references()
+
+    def _clear(self, lost: Iterable[Seat]) -> None:
+        """Leave no quote in symbols that the firm makes no more. Where another maker took over,
+        the market refuses this: the quote there is the other's."""
+        for seat in lost:
+            task = asyncio.ensure_future(self._release(seat))
+            self._clearing.add(task)
+            task.add_done_callback(self._clearing.discard)
+
+    async def _release(self, seat: Seat) -> None:
+        await seat.settle()
+        with contextlib.suppress(ClientError):
+            await self._sender.release(seat.spec.symbol)
+
+    def _on_ended(self, symbol: str) -> None:
+        """Somebody else ended our quote: is the symbol still ours?"""
+        self._doubted[symbol] = self.clock.now_ns()
+        self._beat_now.set()
 
     def _on_refused(self, symbol: str, code: str) -> None:
         """A quote was refused: what that says about what is ours."""
@@ -392,6 +418,7 @@ class MakerNode:
                 await self._sign_off()
         except (ClientError, StaleMaker, TimeoutError) as error:
             log.warning("left without a goodbye", reason=repr(error))
+        await asyncio.gather(*self._clearing, return_exceptions=True)
         await self.references.close()
         await self._socket.close()
         await asyncio.gather(*(client.close() for client in self._clients.values()))

@@ -50,18 +50,21 @@ class Seat:
         may_send: Callable[[str], bool],
         may_quote: Callable[[str], bool],
         on_refused: Callable[[str, str], None],
+        on_ended: Callable[[str], None],
     ) -> None:
         """
         Args:
             may_send: whether the lease is held. may_quote: the feed is heard as well.
             on_refused: told symbol and code when the market does not take a quote.
+            on_ended: told the symbol when the quote was ended by request, perhaps not this maker's.
         Raises:
             StrategyError: the strategy or its parameters do not fit the symbol.
         """
         self.spec = InstrumentSpec(instrument.symbol, instrument.tick_size, instrument.lot_size)
         self.choice, self.counts = choice, counts
         self._sender, self._clock = sender, clock
-        self._may_send, self._may_quote, self._on_refused = may_send, may_quote, on_refused
+        self._may_send, self._may_quote = may_send, may_quote
+        self._on_refused, self._on_ended = on_refused, on_ended
         position = holdings.position_in(self.spec)
         cost = holdings.cost_in(instrument.symbol)
         self.quoter = SymbolQuoter(
@@ -97,6 +100,8 @@ class Seat:
             self._show_book()
         elif change.action == "delete" and change.reason not in ("quote", "replaced"):
             self._ended_ids.append(change.order_id)
+            if change.reason == "requested":
+                self._on_ended(self.spec.symbol)
             self._drop_side(change.order_id)
 
     def _show_book(self) -> None:

@@ -56,6 +56,7 @@ class Place:
         self.holdings.begin([] if position is None else [position])
         self.is_held = self.is_heard = True
         self.refusals: list[tuple[str, str]] = []
+        self.ended: list[str] = []
         self.seat = Seat(
             "mm-0",
             ACME,
@@ -68,6 +69,7 @@ class Place:
             may_send=lambda symbol: self.is_held,
             may_quote=lambda symbol: self.is_held and self.is_heard,
             on_refused=lambda symbol, code: self.refusals.append((symbol, code)),
+            on_ended=self.ended.append,
         )
 
     @property
@@ -211,6 +213,16 @@ def test_a_side_that_ended_otherwise_is_quoted_again(reason: str, expected: bool
         place.seat.pump()
         await place.settle()
         assert len(place.reasons) == 1 + expected
+
+    run(test)
+
+
+@pytest.mark.parametrize(("reason", "told"), [("requested", ["ACME"]), ("kill", [])])
+def test_a_quote_that_was_ended_by_request_is_told(reason: str, told: list[str]) -> None:
+    async def test(place: Place) -> None:
+        await place.begin()
+        place.seat.on_order(own("delete", "2", reason))
+        assert place.ended == told
 
     run(test)
 
