@@ -2,7 +2,8 @@
 
 - `cli`: the command; `starting`: the firm, the pages, the signals
 - `settings`: the configuration file
-- `node`: heartbeats, what is owned, who hears what; `lease`: what is owned until when; `clock`
+- `node`: what is owned, who hears what
+- `heart`: heartbeats, and whether this process slept; `lease`: what is owned until when; `clock`
 - `seat`: one symbol: the feed in, quotes out; `others_book`: its book without the firm's orders
 - `sender`: a quote on its way, in one command or in steps
 - `feed`: the stream of channels; `holdings`: positions by version; `references`: outside prices

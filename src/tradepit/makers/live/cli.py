@@ -12,7 +12,8 @@ from rich.console import Console
 
 from tradepit.client.errors import ClientError
 from tradepit.client.signing import credentials_of
-from tradepit.makers.live.node import MakerOptions, StaleMaker
+from tradepit.makers.live.heart import StaleMaker
+from tradepit.makers.live.node import MakerOptions
 from tradepit.makers.live.sender import Speaker
 from tradepit.makers.live.settings import SettingsError, load_settings
 from tradepit.makers.live.starting import FirmMissing, NewFirm, Serving, run_maker

@@ -32,14 +32,17 @@ class MakerCollector(Collector):
         yield self._round_trips()
 
     def _process(self) -> Iterator[Metric]:
-        node = self._node
+        node, lease = self._node, self._node.heart.lease
         now_ns = node.clock.now_ns()
         gauges = {
             "uptime_seconds": ("Since the process began.", (now_ns - node.began_ns) / 1e9),
-            "lease_held": ("1 while its symbols are surely its own.", node.lease.is_held(now_ns)),
+            "lease_held": (
+                "1 while its symbols are surely its own.",
+                lease.is_held(now_ns),
+            ),
             "lease_remaining_seconds": (
                 "Until the lease is over without a heartbeat.",
-                max(0, node.lease.held_until_ns - now_ns) / 1e9,
+                max(0, lease.held_until_ns - now_ns) / 1e9,
             ),
             "feed_live": ("1 while the market is heard.", node.feed.is_live),
             "symbols": ("Symbols that it owns.", len(node.seats)),
@@ -47,8 +50,8 @@ class MakerCollector(Collector):
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"tradepit_maker_{name}", text, value=float(value))
         counters = {
-            "heartbeats": ("Heartbeats that were answered.", node.lease.renewals),
-            "lapses": ("Times that the lease may have been over.", node.lapses),
+            "heartbeats": ("Heartbeats that were answered.", lease.renewals),
+            "lapses": ("Times that the lease may have been over.", node.heart.lapses),
             "feed_streams": ("Times that the feed began from snapshots.", node.feed.streams),
             "stale_positions": ("Positions heard that were no news.", node.holdings.stale),
         }

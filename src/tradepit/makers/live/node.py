@@ -1,4 +1,4 @@
-"""A maker node: heartbeats, what it owns, its feed, its seats. It owns nothing that is not its own.
+"""A maker node: what it owns, its feed, its seats. It owns nothing that is not its own.
 
 Everything that the market must know is in the market: whoever starts again, under any name, goes
 on from snapshots and the answer of a heartbeat. When a lease may have lapsed (the node was gone,
@@ -12,14 +12,14 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from msgspec import Struct
 
-from tradepit.client import AsyncClient, MakerLease, Message, RetryPolicy
+from tradepit.client import AsyncClient, Message, RetryPolicy
 from tradepit.client.channel_data import Auction, OrderChange, Positions, QueuesSnapshot
-from tradepit.client.errors import ApiError, ClientError
+from tradepit.client.errors import ClientError
 from tradepit.client.models import Instrument, Trade
 from tradepit.client.operation_socket import OperationSocket
 from tradepit.client.signing import Credentials
@@ -28,8 +28,8 @@ from tradepit.makers.live.clock import LocalClock
 from tradepit.makers.live.counts import Counts
 from tradepit.makers.live.faults import Faults, Point
 from tradepit.makers.live.feed import POSITIONS, Feed, channels_of
+from tradepit.makers.live.heart import Heart, StaleMaker
 from tradepit.makers.live.holdings import Holdings
-from tradepit.makers.live.lease import Lease
 from tradepit.makers.live.references import ReferencePrices
 from tradepit.makers.live.seat import Seat
 from tradepit.makers.live.sender import QuoteSender, Speaker
@@ -41,27 +41,12 @@ log = structlog.get_logger(__name__)
 ENDLESS: Final = RetryPolicy(attempts=1_000_000_000, first_s=0.02, longest_s=1.0)
 """A maker waits for its node as long as it takes."""
 
-BEATS_PER_LEASE: Final = 3
-RETRY_SECONDS: Final = (0.05, 1.0)
-"""Between heartbeats that are not answered: at first, and at most."""
-
-BEAT_SECONDS_FIRST: Final = 1.0
-"""Longest wait for the answer of the first heartbeat; later ones have a third of the lease."""
-
 RECONCILE_SECONDS: Final = 5.0
 """How often positions are read beside the stream, which tells them all the same."""
-
-AWAKE_SECONDS: Final = 0.05
-SLEEPS_PER_LEASE: Final = 2
-"""A process that did not run for half a lease was paused: what it knows is old."""
 
 SIGN_OFF_SECONDS: Final = 3.0
 INSTRUMENT_CODES: Final = frozenset({"tick_size", "lot_size", "unknown_instrument"})
 """Refusals that mean: the instrument is not what it was."""
-
-
-class StaleMaker(Exception):
-    """A newer run of the same name is alive: this one must not go on."""
 
 
 class MakerOptions(Struct, frozen=True, kw_only=True):
@@ -83,16 +68,21 @@ class MakerNode:
         self.options = options
         self.clock = LocalClock()
         self.began_ns = self.clock.now_ns()
-        self.lease = Lease()
         self.faults = Faults(is_enabled=options.fault_injection)
         self.counts = Counts()
         self.seats: dict[str, Seat] = {}
         self.holdings = Holdings()
-        self.lapses = 0
-        self.last_error: str | None = None
         self._clients: dict[str, AsyncClient] = {}
         self._client = self.client_of(None)
         self._socket = OperationSocket(options.url, credentials=options.credentials)
+        self.heart = Heart(
+            self._socket,
+            options.speaker,
+            self.clock,
+            self.faults,
+            on_renewed=self._on_renewed,
+            on_void=self._void,
+        )
         self._sender = QuoteSender(
             self._socket,
             options.speaker,
@@ -108,8 +98,6 @@ class MakerNode:
         self._clearing: set[asyncio.Task[None]] = set()
         self._doubted: dict[str, int] = {}
         """Symbols that may not be ours any more, and since when; the next heartbeat tells."""
-        self._beat_now = asyncio.Event()
-        self._awake_ns = self.began_ns
         self._is_leaving = False
 
     def client_of(self, url: str | None) -> AsyncClient:
@@ -129,7 +117,12 @@ class MakerNode:
         """Make markets until cancelled, then sign off. Raises: StaleMaker."""
         tasks = [
             asyncio.ensure_future(each)
-            for each in (self._beat(), self._stay_awake(), self.feed.run(), self._reconcile())
+            for each in (
+                self.heart.beat(),
+                self.heart.stay_awake(),
+                self.feed.run(),
+                self._reconcile(),
+            )
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -140,110 +133,28 @@ class MakerNode:
 
     # The lease.
 
-    async def _beat(self) -> None:
-        """Heartbeats, for ever. Raises: StaleMaker."""
-        pause_s = RETRY_SECONDS[0]
-        while True:
-            try:
-                await self._beat_once()
-            except ClientError as error:
-                self._explain(error)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, RETRY_SECONDS[1])
-                continue
-            pause_s, self.last_error = RETRY_SECONDS[0], None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._beat_seconds):
-                    await self._beat_now.wait()
-
-    @property
-    def _beat_seconds(self) -> float:
-        lasts_ns = self.lease.lasts_ns
-        return lasts_ns / 1e9 / BEATS_PER_LEASE if lasts_ns else BEAT_SECONDS_FIRST
-
-    async def _beat_once(self) -> None:
-        if not await self.faults.reach(Point.BEFORE_HEARTBEAT):
-            return
-        self._check_lease()
-        self._beat_now.clear()
-        sent_ns = self.clock.now_ns()
-        try:
-            async with asyncio.timeout(max(BEAT_SECONDS_FIRST, self._beat_seconds)):
-                answer = await self._heartbeat(is_leaving=False)
-        except TimeoutError:
-            return
-        # Between its sending and now this process may have slept.
-        self._check_lease()
-        self.lease.renew(answer, sent_ns=sent_ns)
-        self._doubted = {each: at for each, at in self._doubted.items() if at >= sent_ns}
-        if self.lease.is_held(self.clock.now_ns()):
-            await self._assign(answer.symbols)
-        else:
-            self._void()
-
-    async def _heartbeat(self, *, is_leaving: bool) -> MakerLease:
-        speaker = self.options.speaker
-        operation: dict[str, Any] = {
-            "op": "heartbeat",
-            "client_id": speaker.firm,
-            "maker": speaker.name,
-            "epoch": speaker.epoch,
-        }
-        if is_leaving:
-            operation["leaving"] = True
-        try:
-            return await self._socket.request(operation, MakerLease)
-        except ApiError as error:
-            if error.code == "stale_maker":
-                raise StaleMaker(str(error)) from error
-            raise
-
-    def _explain(self, error: ClientError) -> None:
-        if str(error) != self.last_error:
-            log.warning("no heartbeat", reason=str(error))
-        self.last_error = str(error)
-        self._check_lease()
-
-    def _check_lease(self) -> None:
-        """Forget everything if the lease may be over."""
-        now_ns = self.clock.now_ns()
-        if self.seats and (not self.lease.is_held(now_ns) or self._has_slept(now_ns)):
-            self.lapses += 1
-            log.warning("the lease may be over", symbols=len(self.seats))
-            self._awake_ns = now_ns
-            self._void()
-            self._beat_now.set()
-
     def _void(self) -> None:
         """Nothing that is known counts any more."""
-        self.lease.end()
         self._drop(list(self.seats))
+        self.holdings = Holdings()
         self.feed.restart()
+
+    async def _on_renewed(self, symbols: tuple[str, ...], sent_ns: int) -> None:
+        """A heartbeat that was sent at `sent_ns` is answered: this is what we own."""
+        self._doubted = {each: at for each, at in self._doubted.items() if at >= sent_ns}
+        await self._assign(symbols)
 
     def _may_send(self, symbol: str) -> bool:
         """Whether a message about a symbol may leave now."""
-        now_ns = self.clock.now_ns()
-        return symbol in self.seats and self.lease.is_held(now_ns) and not self._has_slept(now_ns)
-
-    def _has_slept(self, now_ns: int) -> bool:
-        """This process has not run for so long that what it knows is old."""
-        return now_ns - self._awake_ns > self.lease.lasts_ns // SLEEPS_PER_LEASE
-
-    async def _stay_awake(self) -> None:
-        """Notice when this process was paused."""
-        while True:
-            self._check_lease()
-            self._awake_ns = self.clock.now_ns()
-            await asyncio.sleep(min(AWAKE_SECONDS, self._beat_seconds / BEATS_PER_LEASE))
+        return symbol in self.seats and self.heart.is_sure()
 
     def _may_quote(self, symbol: str) -> bool:
         """Whether a quote may be thought of: it is ours, and the feed is heard."""
         is_ours = self._may_send(symbol)
         if not is_ours:
-            self._check_lease()
-        if symbol in self._doubted:
-            return False
-        return is_ours and self.feed.is_live and self.holdings.is_known and not self._is_leaving
+            self.heart.check()
+        is_heard = self.feed.is_live and self.holdings.is_known
+        return is_ours and is_heard and symbol not in self._doubted and not self._is_leaving
 
     # What it owns.
 
@@ -311,12 +222,12 @@ class MakerNode:
     def _on_ended(self, symbol: str) -> None:
         """Somebody else ended our quote: is the symbol still ours?"""
         self._doubted[symbol] = self.clock.now_ns()
-        self._beat_now.set()
+        self.heart.beat_now()
 
     def _on_refused(self, symbol: str, code: str) -> None:
         """A quote was refused: what that says about what is ours."""
         if code == "not_owner":
-            self._beat_now.set()
+            self.heart.beat_now()
         elif code in INSTRUMENT_CODES and symbol in self.seats:
             self._renew(symbol)
 
@@ -324,7 +235,7 @@ class MakerNode:
         """The instrument is not what it was: begin with it anew."""
         self._instruments.clear()
         self._drop([symbol])
-        self._beat_now.set()
+        self.heart.beat_now()
 
     # The feed.
 
@@ -354,7 +265,7 @@ class MakerNode:
             is_first = not self.holdings.is_known
             self._take_positions(message.data)
             if is_first:
-                self._beat_now.set()
+                self.heart.beat_now()
             return
         position = message.data
         for _ in range(await self.faults.reach(Point.BEFORE_POSITION_UPDATE, position.instrument)):
@@ -424,7 +335,7 @@ class MakerNode:
         await asyncio.gather(*(client.close() for client in self._clients.values()))
 
     async def _sign_off(self) -> None:
-        is_ours = self.lease.is_held(self.clock.now_ns())
+        is_ours = self.heart.is_sure()
         seats = list(self.seats.values())
         await asyncio.gather(*(seat.settle() for seat in seats))
         for seat in seats:
@@ -432,9 +343,8 @@ class MakerNode:
         if is_ours:
             releases = (self._sender.release(seat.spec.symbol) for seat in seats)
             await asyncio.gather(*releases, return_exceptions=True)
-            await self._heartbeat(is_leaving=True)
+            await self.heart.say_goodbye()
         self.seats.clear()
-        self.lease.end()
 
 
 def _tell(seat: Seat, data: object) -> None:

@@ -106,8 +106,10 @@ class MakerPages:
     def _ready(self) -> Page:
         """Ready: a lease is held and the market is heard."""
         node = self._node
-        if not node.lease.is_held(node.clock.now_ns()):
-            raise PageRefused(503, "no_lease", node.last_error or "no heartbeat is answered yet")
+        if not node.heart.lease.is_held(node.clock.now_ns()):
+            raise PageRefused(
+                503, "no_lease", node.heart.last_error or "no heartbeat is answered yet"
+            )
         if not node.feed.is_live:
             raise PageRefused(503, "no_feed", "the market is not heard")
         return _json({"status": "ready", "symbols": len(node.seats)})

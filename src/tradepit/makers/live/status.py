@@ -105,8 +105,8 @@ def status_of(node: MakerNode) -> Status:
         uptime_s=round((node.clock.now_ns() - node.began_ns) / 1e9, 3),
         lease=_lease(node),
         feed_is_live=node.feed.is_live,
-        last_error=node.last_error,
-        assigned=tuple(sorted(node.lease.symbols)),
+        last_error=node.heart.last_error,
+        assigned=tuple(sorted(node.heart.lease.symbols)),
         quotes_sent=sum(each.quotes_sent for each in counts.values()),
         quotes_refused=sum(each.quotes_refused for each in counts.values()),
         fills=sum(each.fills for each in counts.values()),
@@ -126,14 +126,14 @@ def _name(feed: object) -> str:
 
 
 def _lease(node: MakerNode) -> LeaseStatus:
-    lease, now_ns = node.lease, node.clock.now_ns()
+    lease, now_ns = node.heart.lease, node.clock.now_ns()
     return LeaseStatus(
         held=lease.is_held(now_ns),
         number=lease.number,
         remaining_ms=max(0, lease.held_until_ns - now_ns) // 1_000_000,
         lasts_ms=lease.lasts_ns // 1_000_000,
         renewals=lease.renewals,
-        lapses=node.lapses,
+        lapses=node.heart.lapses,
     )
 
 
