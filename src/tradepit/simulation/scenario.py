@@ -19,10 +19,10 @@ from tradepit.domain.decimals import DecimalError
 from tradepit.makers import InstrumentSpec, StrategyChoice, StrategyError, build
 from tradepit.makers.quoter import QuoterSettings
 
-SUPPLIED: Final = "simulation.toml"
-"""The scenario that comes with the package (`tradepit/configs`)."""
+SUPPLIED: Final = "day.toml"
+"""The scenario that comes with the package (in `scenarios`)."""
 
-SUPPLIED_ONE: Final = "simulation-recorded.toml"
+SUPPLIED_ONE: Final = "recorded.toml"
 """Another one: makers in one instrument, for recordings, single strategies and the bot."""
 
 NS_PER_MS: Final = 1_000_000
@@ -227,7 +227,9 @@ def scenario_text(path: Path | None, *, supplied: str = SUPPLIED) -> str:
     """The text of a scenario. Raises: ScenarioError when it cannot be read."""
     try:
         if path is None:
-            return resources.files("tradepit.configs").joinpath(supplied).read_text()
+            return (
+                resources.files("tradepit.simulation").joinpath("scenarios", supplied).read_text()
+            )
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path or supplied}: {error}") from error

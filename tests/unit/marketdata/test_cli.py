@@ -160,7 +160,8 @@ def test_market_is_recorded_whole_from_the_middle_and_by_instrument(tmp_path: Pa
         assert result.exit_code == 0, result.output
         (found,) = documents("verify", out)
         assert found["mistakes"] == "none"
-        ends.append(found["books"])
+        # How often a book was crossed on the way differs with where a recording begins.
+        ends.append([line.partition(";")[0] for line in found["books"]])
     assert ends[0] == ends[1] == ends[2]
     (found,) = documents("info", tmp_path / "whole.dbn")
     symbol = found["books"][0].split()[0]

@@ -83,7 +83,8 @@ def test_formats_own_tools_read_a_recording_with_its_symbols(tmp_path: Path) -> 
     assert isinstance(header, Metadata)
     assert str(header.schema) == "mbo"
     used = {message.instrument_id for message in messages}
-    mapped = {int(each[0]["symbol"]) for each in header.mappings.values()}
+    intervals = [interval for each in header.mappings.values() for interval in each]
+    mapped = {int(interval["symbol"]) for interval in intervals}
     assert used <= mapped
     times = [message.ts_event for message in messages]
     assert (header.start, header.end) == (times[0], times[-1] + 1)

@@ -99,7 +99,7 @@ def test_what_cannot_be_done_is_refused(scenario: str, arguments: tuple[str, ...
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize("name", ["simulation.toml", "simulation-recorded.toml"])
+@pytest.mark.parametrize("name", ["day.toml", "recorded.toml"])
 def test_supplied_scenarios_can_be_read(name: str) -> None:
     assert load_scenario(None, supplied=name).firms
 
