@@ -278,7 +278,9 @@ def _running_node(folder: Path) -> Iterator[str]:
         f'{_HEAD}starting_balance = "10000000000"\n'
         + "".join(_SHARE.format(symbol=symbol) for symbol in SYMBOLS)
     )
-    command = _tradepit("run", "--data-dir", str(folder / "data"), "--port", str(port))
+    command = _python(
+        "tradepit.cli", "run", "--data-dir", str(folder / "data"), "--port", str(port)
+    )
     process = subprocess.Popen([*command, "--config", str(config)], stdout=subprocess.DEVNULL)
     try:
         wait_for(f"http://127.0.0.1:{port}/ready", process)
@@ -296,7 +298,9 @@ def _running_makers(folder: Path, url: str) -> Iterator[list[int]]:
     processes: list[subprocess.Popen[Any]] = []
     try:
         for number, port in enumerate(ports):
-            command = _tradepit("maker", "--firm", FIRM, "--name", f"mm-{number}", "--url", url)
+            command = _python(
+                "tradepit.makers.live", "--firm", FIRM, "--name", f"mm-{number}", "--url", url
+            )
             command += ["--port", str(port), "--config", str(settings), "--create-firm"]
             command += ["--budget-bid", BUDGET, "--budget-ask", BUDGET, "--position-limit", "0"]
             processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
@@ -308,8 +312,8 @@ def _running_makers(folder: Path, url: str) -> Iterator[list[int]]:
             process.wait(STOP_SECONDS)
 
 
-def _tradepit(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "tradepit.cli", *arguments]
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
 
 
 if __name__ == "__main__":

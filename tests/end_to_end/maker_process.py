@@ -70,7 +70,7 @@ def _json(url: str, method: str, body: Any) -> Any:
 
 
 class MakerProcess:
-    """`tradepit maker`; started again it is a new run of the same name."""
+    """`tradepit maker`, by its short way; started again it is a new run of the same name."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class MakerProcess:
 
     def start(self) -> None:
         """Start without waiting."""
-        command = [sys.executable, "-m", "tradepit.cli", "maker", "--firm", FIRM]
+        command = [sys.executable, "-m", "tradepit.makers.live", "--firm", FIRM]
         command += ["--name", self.name, "--url", self.node.url, "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -1,6 +1,6 @@
 """A maker process: an ordinary client of the public API, around the quoters of this room.
 
-- `cli`: the command; `starting`: the firm, the pages, the signals
+- `cli`: the command (`__main__`: alone); `starting`: the firm, the pages, the signals
 - `settings`: the configuration file
 - `node`: what is owned, who hears what
 - `heart`: heartbeats, and whether this process slept; `lease`: what is owned until when; `clock`
