@@ -96,9 +96,20 @@ class JournalAudit:
     def catch_up(self) -> int:
         """Check what was written since; the last sequence. Raises AuditFailure."""
         while frames := self._follower.step():
-            applied = self.replica.apply(frames)
-            self.auditor.follow(frames, applied.events, applied.texts, applied.ends)
+            self._follow(frames)
         return int(self.replica.sequence)
+
+    def go_to(self, sequence: int) -> None:
+        """Check what was written up to a sequence at which a frame ended, and no further."""
+        while self.replica.sequence < sequence:
+            frame = self._follower.step(most_bytes=1)
+            assert frame, f"the journal ends at {self.replica.sequence}, before {sequence}"
+            self._follow(frame)
+        assert self.replica.sequence == sequence, f"{sequence} is no end of a frame"
+
+    def _follow(self, frames: bytes) -> None:
+        applied = self.replica.apply(frames)
+        self.auditor.follow(frames, applied.events, applied.texts, applied.ends)
 
     def firm(self, firm_id: str) -> FirmFacts:
         """A firm's facts; raises AssertionError where the engine says otherwise."""
