@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from tests.end_to_end.node_process import NodeProcess
 from tests.end_to_end.processes import children, is_alive
@@ -15,6 +18,11 @@ from tests.end_to_end.processes import children, is_alive
 from tradepit.client import Client
 from tradepit.client.errors import ClientError
 from tradepit.client.firm_models import Maker
+
+README = Path(__file__).parents[2] / "README.md"
+NODE = "http://127.0.0.1:8080"
+FIRST_MAKER = "http://127.0.0.1:8081"
+PUBLISHER = "http://127.0.0.1:18083"
 
 FIRM = "mm"
 MAKERS = 7
@@ -67,6 +75,13 @@ def test_seven_makers_quote_fourteen_symbols_and_come_back_after_a_kill(demo: No
         assert sorted(owned) == sorted(symbols)
         until(lambda: all(is_quoted(client, symbol) for symbol in symbols))
         until(lambda: client.account_trades("external").items)
+        for answer in looks_of_the_readme(demo):
+            assert (
+                answer.get("firms")
+                or answer.get("items")
+                or answer.get("orders")
+                or (answer["name"] == "mm-0")
+            )
 
         epochs = {maker.name: maker.epoch for maker in makers(client)}
         victim = next(pid for pid, line in maker_processes(demo).items() if "mm-3" in line)
@@ -79,6 +94,23 @@ def test_seven_makers_quote_fourteen_symbols_and_come_back_after_a_kill(demo: No
     started = children(demo.process.pid)
     assert demo.stop() == 0
     until(lambda: not any(is_alive(pid) for pid in started))
+
+
+def looks_of_the_readme(demo: NodeProcess) -> list[dict[str, Any]]:
+    """Answers of the lines that README.md shows, at the addresses that this demonstration has."""
+    said = demo.log.read_text()
+    maker = re.search(r"Pages of all: (\S+)", said)
+    publisher = re.search(r"`flow external`: curl -s (\S+)/status", said)
+    assert maker
+    assert publisher
+    places = {NODE: demo.url, FIRST_MAKER: maker[1], PUBLISHER: publisher[1]}
+    lines = re.findall(r"^    curl -s '?(http://\S+?)'?$", README.read_text(), re.MULTILINE)
+    assert len(lines) == 4
+    found = []
+    for line in lines:
+        place = next(place for place in places if line.startswith(f"{place}/"))
+        found.append(httpx.get(line.replace(place, places[place]), trust_env=False).json())
+    return found
 
 
 def maker_processes(demo: NodeProcess) -> dict[int, str]:
