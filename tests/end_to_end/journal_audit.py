@@ -8,13 +8,22 @@ its end, positions are the sum of fills and within their limit, and the engine s
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tradepit._native import Replica
-from tradepit.domain.wire import CommandKind, EventKind, Side
+from tradepit.domain.wire import (
+    FRAME_HEADER,
+    FRAME_HEADER_BYTES,
+    RECORD_BYTES,
+    CommandKind,
+    EventKind,
+    FrameHeader,
+    Side,
+)
 from tradepit.journal.follow import JournalFollower
 from tradepit.journal.layout import START, DataDirectory
 from tradepit.testing.auditor import Auditor
@@ -92,24 +101,33 @@ class JournalAudit:
         self.replica = Replica()
         self.auditor = QuoteAuditor(invariants_every)
         self._follower = JournalFollower(DataDirectory(data_dir), START)
+        self._read: deque[bytes] = deque()
+        """Frames that were read and not checked yet."""
 
     def catch_up(self) -> int:
         """Check what was written since; the last sequence. Raises AuditFailure."""
-        while frames := self._follower.step():
-            self._follow(frames)
+        while (frame := self._next()) is not None:
+            self._follow(frame)
         return int(self.replica.sequence)
 
     def go_to(self, sequence: int) -> None:
         """Check what was written up to a sequence at which a frame ended, and no further."""
         while self.replica.sequence < sequence:
-            frame = self._follower.step(most_bytes=1)
+            frame = self._next()
             assert frame, f"the journal ends at {self.replica.sequence}, before {sequence}"
             self._follow(frame)
-        assert self.replica.sequence == sequence, f"{sequence} is no end of a frame"
+        stands = self.replica.sequence
+        assert stands == sequence, f"{sequence} is no end of a frame, {stands} is"
 
-    def _follow(self, frames: bytes) -> None:
-        applied = self.replica.apply(frames)
-        self.auditor.follow(frames, applied.events, applied.texts, applied.ends)
+    def _next(self) -> bytes | None:
+        """The next frame, alone; None when there is none yet."""
+        if not self._read:
+            self._read.extend(single_frames(self._follower.step()))
+        return self._read.popleft() if self._read else None
+
+    def _follow(self, frame: bytes) -> None:
+        applied = self.replica.apply(frame)
+        self.auditor.follow(frame, applied.events, applied.texts, applied.ends)
 
     def firm(self, firm_id: str) -> FirmFacts:
         """A firm's facts; raises AssertionError where the engine says otherwise."""
@@ -143,6 +161,17 @@ class JournalAudit:
     def orders_of_key(self, account_id: str, key: tuple[int, int]) -> int:
         """How many orders were made under an idempotency key."""
         return self.auditor.keys[self.replica.account_number(account_id), *key]
+
+
+def single_frames(frames: bytes) -> Iterator[bytes]:
+    """Whole frames, one by one."""
+    at = 0
+    while at < len(frames):
+        header = FrameHeader._make(FRAME_HEADER.unpack_from(frames, at))
+        text = -(-header.text_bytes // 8) * 8
+        size = FRAME_HEADER_BYTES + header.record_count * RECORD_BYTES + text
+        yield frames[at : at + size]
+        at += size
 
 
 def require_sound(audit: JournalAudit, firm_id: str) -> FirmFacts:
