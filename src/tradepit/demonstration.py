@@ -64,9 +64,9 @@ def participants_of(
     if demo.external_rate:
         found.append(_publisher(demo))
     if rate:
-        found.append(Participant("flow orders", _command("orders", "--rate", str(rate))))
+        found.append(Participant("flow orders", _command("flow", "orders", "--rate", str(rate))))
     if recorded is not None:
-        command = _command("recorded", str(recorded.file), "--speed", recorded.speed)
+        command = _command("flow", "recorded", str(recorded.file), "--speed", recorded.speed)
         found.append(Participant("flow recorded", command))
     return found
 
@@ -96,7 +96,7 @@ def _maker(demo: DemoSection, number: int) -> Participant:
     strategy = demo.strategies[number % len(demo.strategies)]
     wanted = demo.maker_port and demo.maker_port + number
     port = _port(wanted)
-    command = _command("maker", "--firm", demo.firm.id, "--name", f"{demo.firm.id}-{number}")
+    command = _command("makers.live", "--firm", demo.firm.id, "--name", f"{demo.firm.id}-{number}")
     command += ["--port", str(port), "--strategy", strategy]
     settings = MAKER_SETTINGS / f"{strategy}.toml"
     if settings.is_file():
@@ -108,7 +108,7 @@ def _maker(demo: DemoSection, number: int) -> Participant:
 def _publisher(demo: DemoSection) -> Participant:
     port = _port(demo.external_port)
     options = ["--rate", str(demo.external_rate), "--port", str(port), "--progress", "0"]
-    command = _command("external", *options)
+    command = _command("flow", "external", *options)
     return Participant("flow external", command, is_needed=True, page=f"http://{HOST}:{port}")
 
 
@@ -126,5 +126,6 @@ def _port(wanted: int) -> int:
     raise OSError(f"no free port on {HOST}")
 
 
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "tradepit.participating", *arguments]
+def _command(room: str, *arguments: str) -> list[str]:
+    """A room by itself: it loads a third of what the whole command line does."""
+    return [sys.executable, "-m", f"tradepit.{room}", *arguments]

@@ -86,7 +86,7 @@ class Gunner:
         """A shot: makers most of the time, now and then everything else."""
         draw = self._random
         maker = f"--name {FIRM}-{draw.randrange(self._makers)}"
-        others = ["participating external", "tradepit.feeding", "makers"]
+        others = ["flow external", "tradepit.feeding", "makers"]
         others += ["node", "node"] if self._with_node else []
         at = maker if draw.random() < 0.6 else draw.choice(others)
         is_pause = draw.random() < 0.4 and at != "makers"
@@ -150,7 +150,7 @@ class Fire:
             return [self._demo.pid]
         beside = children(self._demo.pid)
         if shot.at == "makers":
-            pids = [pid for pid, line in beside.items() if "participating maker" in line]
+            pids = [pid for pid, line in beside.items() if "tradepit.makers.live" in line]
             return self._gunner.some(pids)
         return [pid for pid, line in beside.items() if f"{shot.at} " in f"{line} "]
 

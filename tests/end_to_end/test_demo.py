@@ -118,5 +118,5 @@ def maker_processes(demo: NodeProcess) -> dict[int, str]:
     return {
         pid: line
         for pid, line in children(demo.process.pid).items()
-        if "participating maker" in line
+        if "tradepit.makers.live" in line
     }
