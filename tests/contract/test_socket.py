@@ -318,6 +318,26 @@ def test_too_many_channels_are_refused(tmp_path: Path) -> None:
     served.stop()
 
 
+def test_a_socket_for_all_trades_is_served_however_many_instruments_there_are(
+    tmp_path: Path,
+) -> None:
+    served = ServedMarket(tmp_path, GatewayConfig(socket_subscriptions_max=1))
+    everything = WireSocket(served.port, "/ws/trades")
+    again = WireSocket(served.port, "/ws/trades")
+    for trader in (Trader(served), Trader(served)):
+        trader.list_instrument()
+        trader.place(trader.alice, "sell", "100", "1")
+        trader.place(trader.bob, "buy", "100", "1")
+        late = WireSocket(served.port, "/ws/trades")
+        for socket in (everything, again):
+            assert socket.receive()["instrument"] == trader.symbol
+        trader.close()
+        late.close()
+    everything.close()
+    again.close()
+    served.stop()
+
+
 def test_the_stopping_node_says_goodbye(tmp_path: Path) -> None:
     served = ServedMarket(tmp_path, GatewayConfig())
     wire = WireSocket(served.port)

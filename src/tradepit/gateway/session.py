@@ -83,6 +83,8 @@ class Session(WSListener):
     """One WebSocket."""
 
     is_stream = False
+    chooses_channels = True
+    """Channels are asked for one by one, so their number is bounded."""
 
     def __init__(self, sockets: Sockets) -> None:
         super().__init__()
@@ -437,6 +439,8 @@ def id_in(payload: bytes) -> bytes:
 
 class TradesSession(Session):
     """A socket of /ws/trades: bare trade objects, nothing to say."""
+
+    chooses_channels = False
 
     def __init__(self, sockets: Sockets, symbol: str | None) -> None:
         super().__init__(sockets)

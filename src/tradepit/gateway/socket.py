@@ -199,7 +199,8 @@ class Sockets:
     def subscribe(self, session: Session, name: Name, since: int | None) -> None:
         """Subscribe a session to a channel; again gives the snapshot again."""
         limit = self.subscriptions_max
-        if name not in session.names and len(session.names) >= limit:
+        is_one_more = name not in session.names and session.chooses_channels
+        if is_one_more and len(session.names) >= limit:
             detail = f"at most {limit} channels per socket"
             raise refused("too_many_requests", detail, field="channel")
         session.names[name] = None
