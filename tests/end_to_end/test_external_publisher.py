@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.journal_reading import ReadJournal
+from tests.end_to_end.journal_audit import JournalAudit
 from tests.end_to_end.node_process import NodeProcess, free_port
 
 from tradepit.client import Client
@@ -70,7 +70,10 @@ def test_orders_go_through_a_killed_node_once_each(tmp_path: Path) -> None:
         if publisher is not None:
             publisher.kill()
     print(result)
-    executed = ReadJournal(node.data_dir).placed_keys(TAKER)
+    audit = JournalAudit(node.data_dir)
+    audit.catch_up()
+    taker = audit.replica.account_number(TAKER)
+    executed = {key: count for key, count in audit.auditor.keys.items() if key[0] == taker}
     assert set(executed.values()) == {1}
     accepted, lost = result["accepted"], sum(result["unanswered"].values())
     assert accepted + lost == result["sent"]
