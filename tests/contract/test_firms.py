@@ -97,7 +97,7 @@ def test_an_account_that_exists_becomes_a_firm_as_it_is(market: FirmMarket, name
         ({"lease_ms": 3_600_001}, 400, "invalid_field"),
         ({"symbols": ["NOPE"]}, 422, "unknown_instrument"),
         ({"symbols": [5]}, 400, "invalid_field"),
-        ({"credit": {"XXX": 5}}, 422, "unknown_asset"),
+        ({"credit": {"NOPE": 5}}, 422, "unknown_asset"),
     ],
 )
 def test_a_firm_of_the_wrong_form_is_refused(

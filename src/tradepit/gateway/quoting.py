@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Final
 
 import msgspec
@@ -111,9 +112,9 @@ class FirmDraft(Draft):
         body = self.market.recent_answers.of(sequence)
         return Answer(200, body or _encode(self._forgotten()), sequence, name=self.name)
 
+    @abstractmethod
     def _forgotten(self) -> msgspec.Struct:
         """What is still known of an answer when it is asked for too late."""
-        raise NotImplementedError
 
 
 class QuoteDraft(FirmDraft):
