@@ -31,6 +31,8 @@ FAST: Final[Mapping[str, str]] = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "200",
+    "min_wal_size": "32MB",
+    "max_wal_size": "128MB",
 }
 """Nothing here outlives the run; a killed client, or server process, loses nothing by it."""
 
@@ -92,6 +94,11 @@ class PostgresServer:
         name = f"test_{next(self._numbers)}"
         self.sql(f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove a database that `database` made, whoever is connected to it."""
+        name = url.removeprefix(f"postgresql://{SYSTEM_USER}@/").partition("?")[0]
+        self.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
     def give(self, directory: Path) -> None:
         """Make a directory the server's own."""

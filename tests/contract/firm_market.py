@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from tests.contract.served_market import ServedMarket
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.gateway.config import GatewayConfig
 from tradepit.node.definitions import AssetDefinition, InstrumentDefinition, MarketDefinition
@@ -34,7 +35,7 @@ MARKET = MarketDefinition(
     ],
     instruments=[_instrument(symbol) for symbol in SYMBOLS],
 )
-OPTIONS = NodeOptions(market=MARKET)
+OPTIONS = NodeOptions(market=MARKET, journal=SMALL_SEGMENTS)
 
 
 class FirmMarket:

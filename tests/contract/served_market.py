@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import httpx
 import uvloop
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.access.access import AccessOptions, open_access
 from tradepit.feeding import feed_companion
@@ -90,7 +91,7 @@ class ServedMarket:
         self._access = access
         self._has_feed_process = has_feed_process
         self._database_url = database_url
-        self._options = options or NodeOptions(market=MARKET)
+        self._options = options or NodeOptions(market=MARKET, journal=SMALL_SEGMENTS)
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(root, config), daemon=True)
         self._failure: BaseException | None = None

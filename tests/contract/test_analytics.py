@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.contract.served_market import MARKET, ServedMarket, Trader
 from tests.contract.test_history import pages, trade_a_while
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.gateway.config import GatewayConfig
 from tradepit.node.opening import NodeOptions
@@ -21,7 +22,7 @@ from tradepit.node.recovery import History
 def trader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trader]:
     """Somebody who has traded, on a node that remembers little of it."""
     root = tmp_path_factory.mktemp("analytics")
-    options = NodeOptions(market=MARKET, history=History(40, 40))
+    options = NodeOptions(market=MARKET, journal=SMALL_SEGMENTS, history=History(40, 40))
     url = f"sqlite:///{root / 'history.sqlite'}"
     served = ServedMarket(root / "data", GatewayConfig(), options, database_url=url)
     somebody = Trader(served)

@@ -12,6 +12,7 @@ import pytest
 from tests.contract.served_market import MARKET, ServedMarket, Trader
 from tests.contract.test_event_stream import EventReader
 from tests.contract.wire_socket import WireSocket
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.gateway.config import GatewayConfig
 from tradepit.node.opening import NodeOptions
@@ -290,7 +291,7 @@ def test_statistics_are_those_of_the_day(recorded: Trader) -> None:
 
 
 def test_what_a_node_does_not_remember_is_said(tmp_path: Path) -> None:
-    options = NodeOptions(market=MARKET, history=History(100, 3))
+    options = NodeOptions(market=MARKET, journal=SMALL_SEGMENTS, history=History(100, 3))
     served = ServedMarket(tmp_path, GatewayConfig(), options)
     trader = Trader(served)
     trader.list_instrument()

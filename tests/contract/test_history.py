@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.contract.served_market import MARKET, ServedMarket, Trader
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.gateway.config import GatewayConfig
 from tradepit.node.opening import NodeOptions
@@ -20,7 +21,9 @@ REMEMBERED = 40
 
 @pytest.fixture
 def trader(database_url: str, tmp_path: Path) -> Iterator[Trader]:
-    options = NodeOptions(market=MARKET, history=History(REMEMBERED, REMEMBERED))
+    options = NodeOptions(
+        market=MARKET, journal=SMALL_SEGMENTS, history=History(REMEMBERED, REMEMBERED)
+    )
     config = GatewayConfig(read_wait_max=0.3)
     served = ServedMarket(tmp_path / "data", config, options, database_url=database_url)
     somebody = Trader(served)

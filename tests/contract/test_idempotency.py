@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.served_market import MARKET, ServedMarket, Trader
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.gateway.config import GatewayConfig
 from tradepit.node.opening import NodeOptions
@@ -163,7 +164,9 @@ def test_a_deposit_under_a_key_is_made_once(trader: Trader) -> None:
 
 
 def test_beyond_the_history_a_repeat_still_does_nothing_and_says_so(tmp_path: Path) -> None:
-    options = NodeOptions(market=MARKET, history=History(orders=5, trades=5))
+    options = NodeOptions(
+        market=MARKET, journal=SMALL_SEGMENTS, history=History(orders=5, trades=5)
+    )
     served = ServedMarket(tmp_path, GatewayConfig(), options)
     trader = Trader(served)
     trader.list_instrument()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.served_market import MARKET, ServedMarket
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.client import AsyncClient, Client, Message, NodeUnreachable, Rejected, RetryPolicy
 from tradepit.client.channel_data import ExecutionReport, LevelChange, OpenOrders
@@ -25,7 +26,9 @@ class Restartable:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.served = ServedMarket(root, GatewayConfig(), NodeOptions(market=MARKET))
+        self.served = ServedMarket(
+            root, GatewayConfig(), NodeOptions(market=MARKET, journal=SMALL_SEGMENTS)
+        )
         self.port = self.served.port
         self.is_running = True
 
@@ -42,7 +45,10 @@ class Restartable:
     def restart(self) -> None:
         self.stop()
         self.served = ServedMarket(
-            self.root, GatewayConfig(), NodeOptions(market=MARKET), port=self.port
+            self.root,
+            GatewayConfig(),
+            NodeOptions(market=MARKET, journal=SMALL_SEGMENTS),
+            port=self.port,
         )
         self.is_running = True
 

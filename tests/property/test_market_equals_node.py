@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 from tests.contract.served_market import MARKET, ServedMarket
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.client import ApiError, Client
 from tradepit.client.models import Cancel, MassCancel, Place, Replace
@@ -32,7 +33,7 @@ class World:
 
     def __init__(self, root: Path, *, hot_path: bool) -> None:
         self.time_ns = ns_of_text(START)
-        options = NodeOptions(market=MARKET, clock=lambda: self.time_ns)
+        options = NodeOptions(market=MARKET, journal=SMALL_SEGMENTS, clock=lambda: self.time_ns)
         self.served = ServedMarket(root, GatewayConfig(hot_path=hot_path), options)
         node = self.served.opened.node
         self.node_events: list[bytes] = []

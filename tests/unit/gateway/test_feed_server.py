@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import uvloop
 from tests.contract.served_market import MARKET
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.domain import commands
 from tradepit.gateway.beside.link import Link
@@ -81,7 +82,7 @@ def run(
     root: Path, test: Callable[[Feeds], Coroutine[Any, Any, None]], config: GatewayConfig
 ) -> None:
     async def main() -> None:
-        opened = await open_node(root, NodeOptions(market=MARKET))
+        opened = await open_node(root, NodeOptions(market=MARKET, journal=SMALL_SEGMENTS))
         feeds = Feeds(root, opened, config)
         try:
             await feeds.until(Ready())

@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.domain import commands
 from tradepit.gateway.drafts import Market
@@ -55,7 +56,7 @@ async def _market(root: Path) -> Market:
             )
         ],
     )
-    opened = await open_node(root, NodeOptions(market=definition))
+    opened = await open_node(root, NodeOptions(market=definition, journal=SMALL_SEGMENTS))
     record = commands.open_account(if_absent=True)
     await opened.node.execute(record, commands.account_text("alice"), 1)
     await opened.close()

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.client.errors import NotFound
 from tradepit.journal.lock import AlreadyRunning
@@ -43,7 +44,7 @@ def test_a_node_opens_the_directory_and_the_other_way_round(tmp_path: Path) -> N
         trade(market)
 
     async def visit() -> int:
-        opened = await open_node(tmp_path, NodeOptions())
+        opened = await open_node(tmp_path, NodeOptions(journal=SMALL_SEGMENTS))
         replica = opened.node.replica
         trades = replica.counts()["trades"]
         await opened.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.served_market import MARKET
+from tests.segments import SMALL_SEGMENTS
 
 from tradepit.domain import commands
 from tradepit.journal.layout import DataDirectory
@@ -25,7 +26,7 @@ async def opened_account(opened: OpenNode, name: str) -> None:
 
 def test_whoever_was_answered_finds_it_in_the_follower(tmp_path: Path) -> None:
     async def main() -> None:
-        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET, journal=SMALL_SEGMENTS))
         await opened_account(opened, "first")
         follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
         assert follower.replica.account_number("first")
@@ -46,7 +47,7 @@ def test_whoever_was_answered_finds_it_in_the_follower(tmp_path: Path) -> None:
 
 def test_it_follows_by_itself_and_says_when_it_has_everything(tmp_path: Path) -> None:
     async def main() -> None:
-        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET, journal=SMALL_SEGMENTS))
         follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
         has_all = asyncio.Event()
         follower.start(has_all.set)
@@ -65,7 +66,7 @@ def test_it_follows_by_itself_and_says_when_it_has_everything(tmp_path: Path) ->
 
 def test_while_nobody_watches_frames_are_applied_without_a_word(tmp_path: Path) -> None:
     async def main() -> None:
-        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET, journal=SMALL_SEGMENTS))
         follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
         heard: list[int] = []
         skipped: list[int] = []
@@ -90,7 +91,7 @@ def test_while_nobody_watches_frames_are_applied_without_a_word(tmp_path: Path) 
 
 def test_its_lag_is_what_is_durable_now_and_not_applied(tmp_path: Path) -> None:
     async def main() -> None:
-        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET, journal=SMALL_SEGMENTS))
         follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
         before = opened.node.replica.sequence
         for number in range(5):
@@ -106,7 +107,7 @@ def test_its_lag_is_what_is_durable_now_and_not_applied(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_watched", [True, False])
 def test_a_journal_that_cannot_be_read_on_is_told_once(tmp_path: Path, is_watched: bool) -> None:
     async def main() -> None:
-        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET, journal=SMALL_SEGMENTS))
         directory = DataDirectory(tmp_path)
         follower = FollowingNode(directory, HISTORY)
         told = asyncio.Event()
@@ -139,7 +140,7 @@ def test_a_journal_that_cannot_be_read_on_is_told_once(tmp_path: Path, is_watche
 
 def test_it_takes_no_commands(tmp_path: Path) -> None:
     async def main() -> None:
-        opened = await open_node(tmp_path, NodeOptions(market=MARKET))
+        opened = await open_node(tmp_path, NodeOptions(market=MARKET, journal=SMALL_SEGMENTS))
         follower = FollowingNode(DataDirectory(tmp_path), HISTORY)
         assert not follower.is_ready
         with pytest.raises(Stopped):
