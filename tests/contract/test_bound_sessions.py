@@ -109,6 +109,24 @@ def test_orders_right_behind_a_bind_belong_to_the_session(trader: Trader, wire: 
     assert orders == ["cancelled"] * 3
 
 
+def test_orders_behind_a_bind_do_not_outlive_a_connection_that_is_gone(
+    trader: Trader, wire: WireSocket
+) -> None:
+    order = {"op": "place"} | trader.order(trader.alice, "buy", "90", "1")
+    node, rounds = trader.market.opened.node, 20
+    before = node.replica.sequence
+    for _ in range(rounds):
+        wire.send({"op": "bind_session", "client_id": trader.alice, "name": "brief"})
+        for _ in range(3):
+            wire.send(order)
+        wire.close()
+        wire = WireSocket(trader.market.port)
+    wire.close()
+    until(lambda: node.replica.sequence >= before + 2 * rounds and not sessions(trader))
+    resting = trader.http.get("/orders", params={"client_id": trader.alice, "status": "open"})
+    assert resting.json()["items"] == []
+
+
 def test_a_connection_that_subscribes_keeps_its_sessions(trader: Trader, wire: WireSocket) -> None:
     bind(wire, trader.alice)
     before = place(trader, wire)

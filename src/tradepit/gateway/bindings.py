@@ -39,7 +39,8 @@ class Bindings:
 
     def __init__(self, node: MarketNode) -> None:
         self._node = node
-        self._is_over = False
+        self.is_over = False
+        """The connection is gone."""
         self._held: dict[int, Binding] = {}
         """By session number."""
         self.sessions: dict[str, int] = {}
@@ -56,12 +57,12 @@ class Bindings:
             self._node.keeps_sessions += 1
         self._held[binding.session] = binding
         self.sessions[binding.client_id] = binding.session
-        if self._is_over:
+        if self.is_over:
             self.end()
 
     def end(self) -> None:
         """The connection is gone: its sessions end, except those that were bound anew."""
-        self._is_over = True
+        self.is_over = True
         held, self._held = self._held, {}
         self.sessions = {}
         for binding in held.values():

@@ -380,8 +380,10 @@ class Session(WSListener):
             held.append(payload)
 
     def _release(self) -> None:
-        """Take the messages that waited, in their order."""
+        """Take the messages that waited, in their order, unless the connection is gone."""
         held, self._held = self._held or [], None
+        if self.bindings.is_over:
+            return  # what was to leave with the connection would now rest without a session
         while held:
             self.on_message(held.pop(0))
             if self._held is not None:  # another session is being bound
