@@ -84,7 +84,7 @@ def show_participants(
   curl -s '{url}/api/v1/positions?client_id={demo.firm.id}'
   curl -s {makers[0].page}/status
 
-Pages of all: {" ".join(one.page or "" for one in makers)}
+All of them, each with /status, /metrics and /health: {" ".join(one.page or "" for one in makers)}
 What they log: {logs}
 """  # noqa: E501
         console.print(text, highlight=False, markup=False)

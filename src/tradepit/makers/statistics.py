@@ -18,6 +18,9 @@ from tradepit.makers.instrument import InstrumentSpec
 from tradepit.makers.profit import PositionCost
 from tradepit.makers.strategy import BookView, OwnFill, OwnPosition, PublicTrade, TwoSided
 
+AVERAGE_PLACES: Final = 10
+"""Decimals of averages."""
+
 PENDING_MAX: Final = 10_000
 """Fills that wait for their mark-out; a maker that has more in a second skips the oldest."""
 
@@ -170,7 +173,9 @@ class MakerStatistics:
         uptime = self._quoting.until(self._now_ns)
         observed, quoted = uptime.observed_ns, uptime.both_ns
         spread = uptime.spread_tick_ns / quoted * float(spec.tick_size) if quoted else None
-        average = cost.cost_tick_lots * spec.tick_size / cost.lots if cost.lots else None
+        average = None
+        if cost.lots:
+            average = _rounded(cost.cost_tick_lots * spec.tick_size / cost.lots)
         return MakerReport(
             maker=self._maker,
             symbol=spec.symbol,
@@ -193,7 +198,7 @@ class MakerStatistics:
             horizon_s=Decimal(self._horizon_ns) / SECOND_NS,
             observed_s=Decimal(observed) / SECOND_NS,
             quote_uptime=quoted / observed if observed else None,
-            quoted_spread=spread,
+            quoted_spread=None if spread is None else round(spread, AVERAGE_PLACES),
         )
 
     def _mark_half_ticks(self) -> int | None:
@@ -256,3 +261,8 @@ class _Quoting:
             both_ns=self._both_ns + lasted,
             spread_tick_ns=self._spread_tick_ns + lasted * (self._spread_ticks or 0),
         )
+
+
+def _rounded(value: Decimal) -> Decimal:
+    """An average without more decimals than anybody reads."""
+    return Decimal(f"{round(value, AVERAGE_PLACES).normalize():f}")
