@@ -15,7 +15,7 @@ import pytest
 from tests.contract.firm_market import SYMBOLS, FirmMarket, both
 from tests.contract.wire_socket import WireSocket
 
-from tradepit.gateway import firm_results as results
+from tradepit.gateway.firms import results
 from tradepit.market import Market
 
 _numbers = itertools.count(1)

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from tests.contract.firm_market import SYMBOLS, FirmMarket, both
 
-from tradepit.gateway import firm_results as results
+from tradepit.gateway.firms import results
 
 _numbers = itertools.count(1)
 

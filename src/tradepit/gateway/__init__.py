@@ -11,10 +11,8 @@
 - `listing`: symbols and decimals; `times`; `access`: who may connect
 - `accounts`, `instruments`, `orders`, `market_data`, `operations`: the routes
 - `socket`: all WebSockets; `session`: one of them; `channels`: what is told to whom
-- firms: routes in `firms` and `quotes`; `quoting` and `firm_drafts`: their drafts, by `op` in
-  `firm_operations`; `firm_shapes`, `firm_results`, `firm_statements`: as above;
-  `recent_answers`: what retries are told
-- `openapi`: the description of all this, `described_route` its words, `firm_routes` a part of its
-  table; `numbers`: metrics; `static/`: pages
+- `firms/`: firms, quotes, reservations, makers; `recent_answers`: what retries are told
+- `openapi`: the description of all this, `described_route` its words; `numbers`: metrics;
+  `static/`: pages
 - `config`: limits and switches; `ports`: what is needed of the node
 """

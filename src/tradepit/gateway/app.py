@@ -19,16 +19,16 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from tradepit.gateway import (
     accounts,
     analytics,
-    firms,
     instruments,
     keys,
     market_data,
     operations,
     orders,
-    quotes,
     trade_store,
 )
 from tradepit.gateway.access import Doorkeeper
+from tradepit.gateway.firms import quote_routes
+from tradepit.gateway.firms import routes as firm_routes
 from tradepit.gateway.gateway import GATEWAY, Gateway
 from tradepit.gateway.permissions import guard
 from tradepit.gateway.problems import Problem, Refused, problem_of, refused
@@ -60,8 +60,8 @@ def build_app(body_max: int) -> Litestar:
             *orders.HANDLERS,
             *accounts.HANDLERS,
             *instruments.HANDLERS,
-            *firms.HANDLERS,
-            *quotes.HANDLERS,
+            *firm_routes.HANDLERS,
+            *quote_routes.HANDLERS,
             *market_data.HANDLERS,
             *analytics.HANDLERS,
             *keys.HANDLERS,

@@ -20,7 +20,7 @@ from tradepit.gateway.changing import CancelDraft, MassCancelDraft, ReplaceDraft
 from tradepit.gateway.config import GatewayConfig
 from tradepit.gateway.drafts import Draft, Market, StaleDefinition
 from tradepit.gateway.fields import check_key
-from tradepit.gateway.firm_operations import FIRM_OPERATIONS, firm_operation_draft
+from tradepit.gateway.firms.operations import FIRM_OPERATIONS, firm_operation_draft
 from tradepit.gateway.ordinary import TIMED_EVERY, OrdinaryOrders
 from tradepit.gateway.placing import PlaceDraft
 from tradepit.gateway.ports import MarketNode

@@ -9,7 +9,6 @@ from typing import Final
 
 import msgspec
 
-from tradepit.gateway import firm_results as firms
 from tradepit.gateway import results, shapes, store_results
 from tradepit.gateway.described_route import (
     AFTER,
@@ -40,7 +39,8 @@ from tradepit.gateway.described_route import (
     Json,
     Route,
 )
-from tradepit.gateway.firm_routes import FIRM_ROUTES
+from tradepit.gateway.firms import results as firms
+from tradepit.gateway.firms.described import FIRM_ROUTES
 from tradepit.gateway.problems import CODES, Problem
 from tradepit.gateway.replaying import shapes as replays
 from tradepit.gateway.trade_lines import TradeLine

@@ -29,7 +29,7 @@ from tradepit.gateway.channel_names import (
 from tradepit.gateway.desk import result_json
 from tradepit.gateway.drafts import Draft
 from tradepit.gateway.fields import check_key, visible
-from tradepit.gateway.firm_operations import FIRM_OPERATIONS
+from tradepit.gateway.firms.operations import FIRM_OPERATIONS
 from tradepit.gateway.messages import text_frame
 from tradepit.gateway.outlet import Outlet
 from tradepit.gateway.problems import (

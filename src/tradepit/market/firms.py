@@ -24,18 +24,19 @@ from tradepit.client.firm_models import (
     SpeakerFields,
 )
 from tradepit.client.models import AccountState
-from tradepit.gateway import firm_results as results
 from tradepit.gateway.drafts import Market as Lookup
-from tradepit.gateway.firm_drafts import (
+from tradepit.gateway.firms import results
+from tradepit.gateway.firms.drafts import (
     HeartbeatDraft,
     budget_draft,
     cluster_symbol_draft,
     define_firm,
     firm_state_draft,
 )
-from tradepit.gateway.firm_shapes import DefineFirm, Heartbeat, Release, Reserve, SetBudget
-from tradepit.gateway.firm_shapes import SetQuote as QuoteBody
-from tradepit.gateway.firm_statements import (
+from tradepit.gateway.firms.quoting import QuoteDraft, ReleaseDraft, ReserveDraft
+from tradepit.gateway.firms.shapes import DefineFirm, Heartbeat, Release, Reserve, SetBudget
+from tradepit.gateway.firms.shapes import SetQuote as QuoteBody
+from tradepit.gateway.firms.statements import (
     cluster_of,
     exposure_of,
     firm_of,
@@ -48,7 +49,6 @@ from tradepit.gateway.firm_statements import (
     speaking_for,
     writer_of,
 )
-from tradepit.gateway.quoting import QuoteDraft, ReleaseDraft, ReserveDraft
 from tradepit.market.reads import decode
 from tradepit.market.writes import MarketWrites, key_bytes, shape_of
 

@@ -12,9 +12,9 @@ from typing import cast
 import msgspec
 import pytest
 
-from tradepit.gateway.firm_drafts import HeartbeatDraft, firm_state_draft
-from tradepit.gateway.firm_shapes import Heartbeat, Release, SetQuote
-from tradepit.gateway.quoting import QuoteDraft, ReleaseDraft
+from tradepit.gateway.firms.drafts import HeartbeatDraft, firm_state_draft
+from tradepit.gateway.firms.quoting import QuoteDraft, ReleaseDraft
+from tradepit.gateway.firms.shapes import Heartbeat, Release, SetQuote
 from tradepit.gateway.recent_answers import RecentAnswers
 from tradepit.market import Market
 

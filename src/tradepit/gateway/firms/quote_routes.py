@@ -9,8 +9,9 @@ from litestar import Response, delete, get, post, put
 from litestar.params import FromPath
 
 from tradepit.gateway.authentication import confine
-from tradepit.gateway.firm_shapes import EPOCH_MAX, Release, Reserve, SetQuote
-from tradepit.gateway.firm_statements import (
+from tradepit.gateway.firms.quoting import QuoteDraft, ReleaseDraft, ReserveDraft
+from tradepit.gateway.firms.shapes import EPOCH_MAX, Release, Reserve, SetQuote
+from tradepit.gateway.firms.statements import (
     exposure_of,
     firm_position,
     firm_positions,
@@ -21,7 +22,6 @@ from tradepit.gateway.firm_statements import (
 )
 from tradepit.gateway.gateway import GatewayGiven
 from tradepit.gateway.instrument_drafts import find_instrument
-from tradepit.gateway.quoting import QuoteDraft, ReleaseDraft, ReserveDraft
 from tradepit.gateway.requests import (
     AnyRequest,
     answered,

@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from tradepit.gateway.drafts import Draft, Market
-from tradepit.gateway.firm_drafts import HeartbeatDraft
-from tradepit.gateway.firm_shapes import Epoch, Heartbeat, Release, Reserve, SetQuote, TtlMs
-from tradepit.gateway.firm_statements import speaking_for
+from tradepit.gateway.firms.drafts import HeartbeatDraft
+from tradepit.gateway.firms.quoting import QuoteDraft, ReleaseDraft, ReserveDraft
+from tradepit.gateway.firms.shapes import Epoch, Heartbeat, Release, Reserve, SetQuote, TtlMs
+from tradepit.gateway.firms.statements import speaking_for
 from tradepit.gateway.problems import Refused, decoding_problem, refused
-from tradepit.gateway.quoting import QuoteDraft, ReleaseDraft, ReserveDraft
 from tradepit.gateway.shapes import Operation
 
 Body = TypeVar("Body", bound=msgspec.Struct)

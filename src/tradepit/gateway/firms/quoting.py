@@ -20,12 +20,12 @@ from tradepit.domain.wire import (
     ReservationStatus,
 )
 from tradepit.engine.rows import FillRow, OrderRow
-from tradepit.gateway import firm_results as results
 from tradepit.gateway.administration import known_account
 from tradepit.gateway.drafts import EVENT_BYTES, Draft, Market
 from tradepit.gateway.fields import check_key, time_field
-from tradepit.gateway.firm_shapes import Release, Reserve, SetQuote
-from tradepit.gateway.firm_statements import (
+from tradepit.gateway.firms import results
+from tradepit.gateway.firms.shapes import Release, Reserve, SetQuote
+from tradepit.gateway.firms.statements import (
     NS_PER_MS,
     maker_rows,
     reservation_id,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from tradepit.gateway import firm_results as results
-from tradepit.gateway import firm_shapes as shapes
 from tradepit.gateway.described_route import (
     API,
     MIN_SEQUENCE,
@@ -14,6 +12,7 @@ from tradepit.gateway.described_route import (
     Parameter,
     Route,
 )
+from tradepit.gateway.firms import results, shapes
 from tradepit.gateway.results import AccountStateResult, Page
 
 FIRM = Parameter("client_id", "the firm; absent: the market's only one", TEXT)

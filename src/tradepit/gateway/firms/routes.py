@@ -8,8 +8,8 @@ import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath
 
-from tradepit.gateway import firm_results as results
-from tradepit.gateway.firm_drafts import (
+from tradepit.gateway.firms import results
+from tradepit.gateway.firms.drafts import (
     HeartbeatDraft,
     SymbolDraft,
     budget_draft,
@@ -17,8 +17,8 @@ from tradepit.gateway.firm_drafts import (
     define_firm,
     firm_state_draft,
 )
-from tradepit.gateway.firm_shapes import AddSymbol, DefineFirm, Heartbeat, SetBudget
-from tradepit.gateway.firm_statements import (
+from tradepit.gateway.firms.shapes import AddSymbol, DefineFirm, Heartbeat, SetBudget
+from tradepit.gateway.firms.statements import (
     cluster_of,
     firm_of,
     firm_rows,

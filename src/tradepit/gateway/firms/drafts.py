@@ -12,7 +12,6 @@ from tradepit.domain.commands import NO_KEY, OPENED_HERE, Key, text_entry
 from tradepit.domain.decimals import DecimalError, parse_units
 from tradepit.domain.wire import AccountType, EndReason, EventKind, RejectReason
 from tradepit.engine.firm_rows import FirmRow
-from tradepit.gateway import firm_results as results
 from tradepit.gateway.account_drafts import state_draft
 from tradepit.gateway.administration import (
     AdminDraft,
@@ -22,8 +21,9 @@ from tradepit.gateway.administration import (
 )
 from tradepit.gateway.drafts import EVENT_BYTES, Draft, Market
 from tradepit.gateway.fields import time_field, visible
-from tradepit.gateway.firm_shapes import DefineFirm, Heartbeat, SetBudget
-from tradepit.gateway.firm_statements import (
+from tradepit.gateway.firms import results
+from tradepit.gateway.firms.shapes import DefineFirm, Heartbeat, SetBudget
+from tradepit.gateway.firms.statements import (
     NS_PER_MS,
     UNIT_PLACES,
     find_firm,

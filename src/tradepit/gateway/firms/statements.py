@@ -8,10 +8,10 @@ from tradepit.domain.decimals import format_units
 from tradepit.domain.wire import AccountState, Phase, ReservationStatus
 from tradepit.engine.firm_rows import ExposureRow, FirmRow, MakerRow, SideRow, SymbolRow
 from tradepit.engine.rows import InstrumentRow, PositionRow
-from tradepit.gateway import firm_results as results
 from tradepit.gateway.administration import known_account
 from tradepit.gateway.channel_texts import last_fills
 from tradepit.gateway.drafts import Market
+from tradepit.gateway.firms import results
 from tradepit.gateway.listing import Instrument
 from tradepit.gateway.problems import refused
 from tradepit.gateway.results import LastFill
