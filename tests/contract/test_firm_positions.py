@@ -184,3 +184,18 @@ def test_between_snapshot_and_first_change_nothing_is_lost(market: FirmMarket, f
         while sum(position.version for position in books.positions.values()) < total:
             books.take(reader.next())
         reader.close()
+
+
+def test_coins_that_a_firm_was_given_are_a_position_and_use_up_its_limit(
+    market: FirmMarket,
+) -> None:
+    name = f"firm-{next(_numbers)}"
+    market.make_firm(name, position_limit=100)
+    deposit = {"asset": "COIN", "amount": "60"}
+    assert market.send("POST", f"/accounts/{name}/deposits", deposit).status_code == 201
+    answer = market.http.get("/positions", params={"client_id": name}).json()["items"]
+    found = [(each["symbol"], each["net_quantity"], each["version"]) for each in answer]
+    assert found == [("AAA-USD", "60.00", 0)]
+    granted = market.quote("AAA-USD", client_id=name, **both(quantity=50)).json()
+    sides = granted["granted_bid_quantity"], granted["granted_ask_quantity"]
+    assert sides == ("40.00", "50.00")

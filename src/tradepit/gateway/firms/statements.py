@@ -275,11 +275,11 @@ def _standing_quote(instrument: Instrument, client_id: str, row: ExposureRow) ->
 
 
 def firm_positions(market: Market, account: int) -> list[results.FirmPosition]:
-    """A firm's positions in what it ever traded, each with its last fill as far as the node
+    """A firm's positions in what it has or ever traded, each with its last fill as far as the node
     remembers."""
     last = last_fills(market, account)
     rows = [PositionRow._make(values) for values in market.replica.positions(account)]
-    return [_firm_position(market, account, row, last) for row in rows if row.version]
+    return [_firm_position(market, account, row, last) for row in rows if row.version or row.net]
 
 
 def firm_position(market: Market, firm_id: str, instrument: Instrument) -> results.FirmPositionNow:
