@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -50,11 +50,15 @@ class DayFirst(TyperGroup):
 
 app = typer.Typer(
     name="simulate",
-    help="Simulated days: makers, generated or recorded flow, auctions, halts, faults.",
+    help="Simulated days: makers, generated or recorded flow, auctions, halts, faults. Without a "
+    "command, `day`: `tradepit simulate --seed 7 --out runs/7`.",
     cls=DayFirst,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console(soft_wrap=True)
+PIPED_WIDTH: Final = 100
+"""Room for the widest table where there is no terminal to ask."""
+
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True, soft_wrap=True)
 
 Seed = Annotated[int, typer.Option(help="The same seed gives the same day, to the last byte.")]
