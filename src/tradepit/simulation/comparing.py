@@ -81,7 +81,7 @@ def comparison_page(first: Report, second: Report, names: Sequence[str]) -> str:
     if len(first.samples.times_ns) > 1:
         parts.append("<h2>Profit</h2>" + _chart(first, second, names))
     rows = [list(each) for each in differences(first, second)]
-    parts.append("<h2>Figures</h2>" + table(["firm", "figure", *names], rows))
+    parts.append("<h2>Figures</h2>" + table(["firm", "figure", *names], rows, words=2))
     return document(f"{names[0]} and {names[1]}", parts)
 
 

@@ -31,6 +31,7 @@ svg line.zero { stroke: var(--soft); } svg rect.span { fill: #e0a03055; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 7px; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; }
+th.words, td.words { text-align: left; white-space: nowrap; }
 table.heat th, table.heat td { font-size: 11px; padding: 3px 4px; text-align: center; }
 table.heat th:first-child { text-align: left; white-space: nowrap; }
 .wide { overflow-x: auto; } .good { color: #3ca951; } .bad { color: #d1382f; font-weight: 600; }
@@ -43,13 +44,16 @@ def document(title: str, body: Iterable[str]) -> str:
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; the first column is text, the others are numbers."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    return f'<div class="wide"><table><tr>{top}</tr>{body}</table></div>'
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
+    """A table; the first columns are words, the others are numbers."""
+    body = "".join(_row("td", row, words) for row in rows)
+    return f'<div class="wide"><table>{_row("th", head, words)}{body}</table></div>'
+
+
+def _row(tag: str, cells: Sequence[str], words: int) -> str:
+    names = ['class="words"' if column < words else "" for column in range(len(cells))]
+    found = zip(names, cells, strict=True)
+    return f"<tr>{''.join(f'<{tag} {name}>{escape(cell)}</{tag}>' for name, cell in found)}</tr>"
 
 
 def hours(report: Report) -> list[float]:
@@ -141,7 +145,7 @@ def _firm_table(report: Report) -> str:
             f"<p>The bot in {escape(pump.symbol)}: profit {pump.profit:,.2f}, "
             f"{pump.fills:,} fills, bought {pump.bought:,.0f}, sold {pump.sold:,.0f}.</p>"
         )
-    return table(head, rows) + note
+    return table(head, rows, words=2) + note
 
 
 def _positions(report: Report) -> str:
@@ -212,7 +216,7 @@ def _makers(report: Report) -> str:
                 share(uptime / observed if observed else None),
             ]
         )
-    return "<h2>Makers</h2>" + table(head, rows)
+    return "<h2>Makers</h2>" + table(head, rows, words=2)
 
 
 def _symbols(report: Report) -> str:
@@ -241,7 +245,7 @@ def _incidents(report: Report) -> str:
           for f in report.faults),
     ]  # fmt: skip
     cells = [[clock_text(at), what, target, text] for at, what, target, text in sorted(rows)]
-    return "<h2>What happened</h2>" + table(["time", "what", "where", "how"], cells)
+    return "<h2>What happened</h2>" + table(["time", "what", "where", "how"], cells, words=4)
 
 
 def clock_text(time_ns: int) -> str:
