@@ -3,7 +3,7 @@ recorded orders. Part of the composition root."""
 
 from __future__ import annotations
 
-import socket
+import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +13,14 @@ import msgspec
 from rich.console import Console
 
 from tradepit.config import SUPPLIED, Config, DemoSection
+from tradepit.observe.own_port import PortTaken, bind
 
 HOST: Final = "127.0.0.1"
 """Pages of makers and publisher are for this machine."""
+
+OTHER_PORTS: Final = range(20_000, 32_000)
+"""Below those that systems give to outgoing connections: a port that is free stays so while its
+process is started again."""
 
 MAKER_SETTINGS: Final = SUPPLIED / "makers"
 """A file for each strategy that takes more than its defaults."""
@@ -60,9 +65,10 @@ def participants_of(
     Args:
         rate: generated operations a second; 0: none.
     """
-    found = [_maker(demo, number) for number in range(demo.makers)]
+    ports = _Ports()
+    found = [_maker(demo, number, ports) for number in range(demo.makers)]
     if demo.external_rate:
-        found.append(_publisher(demo))
+        found.append(_publisher(demo, ports))
     if rate:
         found.append(Participant("flow orders", _command("flow", "orders", "--rate", str(rate))))
     if recorded is not None:
@@ -92,10 +98,10 @@ What they log: {logs}
         console.print(f"`{one.name}`: curl -s {one.page}/status\n", highlight=False, markup=False)
 
 
-def _maker(demo: DemoSection, number: int) -> Participant:
+def _maker(demo: DemoSection, number: int, ports: _Ports) -> Participant:
     strategy = demo.strategies[number % len(demo.strategies)]
     wanted = demo.maker_port and demo.maker_port + number
-    port = _port(wanted)
+    port = ports.take(wanted)
     command = _command("makers.live", "--firm", demo.firm.id, "--name", f"{demo.firm.id}-{number}")
     command += ["--port", str(port), "--strategy", strategy]
     settings = MAKER_SETTINGS / f"{strategy}.toml"
@@ -105,25 +111,35 @@ def _maker(demo: DemoSection, number: int) -> Participant:
     return Participant(name, command, is_needed=True, page=f"http://{HOST}:{port}")
 
 
-def _publisher(demo: DemoSection) -> Participant:
-    port = _port(demo.external_port)
+def _publisher(demo: DemoSection, ports: _Ports) -> Participant:
+    port = ports.take(demo.external_port)
     options = ["--rate", str(demo.external_rate), "--port", str(port), "--progress", "0"]
     command = _command("flow", "external", *options)
     return Participant("flow external", command, is_needed=True, page=f"http://{HOST}:{port}")
 
 
-def _port(wanted: int) -> int:
-    """The wanted port, or any free one when it is taken; the same over restarts of its process."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise OSError(f"no free port on {HOST}")
+class _Ports:
+    """Ports of participants, each given once; the same over restarts of its process."""
+
+    def __init__(self) -> None:
+        self._given: set[int] = set()
+
+    def take(self, wanted: int) -> int:
+        """The wanted port, or another one when it is taken or none is wanted (0)."""
+        others = random.sample(OTHER_PORTS, len(OTHER_PORTS))
+        for port in [wanted, *others] if wanted else others:
+            if port not in self._given and _is_free(port):
+                self._given.add(port)
+                return port
+        raise OSError(f"no free port on {HOST}")
+
+
+def _is_free(port: int) -> bool:
+    try:
+        bind(HOST, port).close()
+    except PortTaken:
+        return False
+    return True
 
 
 def _command(room: str, *arguments: str) -> list[str]:

@@ -99,7 +99,7 @@ def test_seven_makers_quote_fourteen_symbols_and_come_back_after_a_kill(demo: No
 def looks_of_the_readme(demo: NodeProcess) -> list[dict[str, Any]]:
     """Answers of the lines that README.md shows, at the addresses that this demonstration has."""
     said = demo.log.read_text()
-    maker = re.search(r"Pages of all: (\S+)", said)
+    maker = re.search(r"/status, /metrics and /health: (\S+)", said)
     publisher = re.search(r"`flow external`: curl -s (\S+)/status", said)
     assert maker
     assert publisher

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from tradepit.config import DemoSection, find_config, load_config
 from tradepit.demonstration import (
     MAKER_SETTINGS,
+    OTHER_PORTS,
+    Participant,
     RecordedSession,
     market_with_firm,
     participants_of,
@@ -77,8 +80,21 @@ def test_a_port_that_is_taken_is_replaced_by_a_free_one() -> None:
         port = taken.getsockname()[1]
         demo = DemoSection(external_rate=1.0, external_port=port)
         (one,) = participants_of(demo, rate=0.0, recorded=None)
-        assert one.page is not None
-        assert not one.page.endswith(f":{port}")
+        assert port_of(one) in OTHER_PORTS
+
+
+def port_of(participant: Participant) -> int:
+    found = re.search(r":(\d+)$", participant.page or "")
+    assert found
+    return int(found[1])
+
+
+def test_each_process_has_a_port_of_its_own() -> None:
+    demo = DemoSection(makers=40, maker_port=0, external_rate=1.0, external_port=0)
+    for _ in range(20):
+        ports = [port_of(one) for one in participants_of(demo, rate=0.0, recorded=None)]
+        assert len(ports) == len(set(ports)) == 41
+        assert set(ports) <= set(OTHER_PORTS)
 
 
 def test_the_pages_of_everybody_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,10 +19,10 @@ from tradepit.flow.external import bootstrap as bootstrap_module
 from tradepit.flow.external import delivery as delivery_module
 from tradepit.flow.external import publisher as publisher_module
 from tradepit.flow.external.delivery import Courier
-from tradepit.flow.external.doors import PublisherDoors
+from tradepit.flow.external.pages import PublisherPages
 from tradepit.flow.external.participants import SEEDER, TAKER
 from tradepit.flow.external.publisher import Publisher
-from tradepit.flow.external.web import PortTaken
+from tradepit.observe.own_port import Pages, PageServer, bind
 from tradepit.testing.fixtures import FreshNode
 
 T = TypeVar("T")
@@ -247,14 +247,14 @@ def asked(
     """What a publisher's own port answers."""
 
     async def meanwhile(publisher: Publisher) -> T:
-        door = PublisherDoors(publisher).door()
-        await door.open(0)
-        try:
-            base = f"http://127.0.0.1:{door.port}"
-            async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=30) as http:
+        pages = Pages(PublisherPages(publisher).routes(), is_loopback=True)
+        with bind("127.0.0.1", 0) as listener:
+            base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            async with (
+                PageServer(pages, listener),
+                httpx.AsyncClient(base_url=base, trust_env=False, timeout=30) as http,
+            ):
                 return await requests(http)
-        finally:
-            await door.close()
 
     return published(node, meanwhile, symbols=("A.COM", "B.COM"))
 
@@ -300,7 +300,7 @@ def test_quotes_are_seeded_on_request_where_none_stand(tradepit_node: FreshNode)
         ("POST", "/publisher/seed-quotes", '["ABC"]', 404, "unknown_instrument"),
         ("POST", "/publisher/seed-quotes", '{"a": 1}', 400, "malformed_body"),
         ("POST", "/publisher/seed-quotes", " " * 70_000, 413, "too_large"),
-        ("GET", "/publisher/submit-orders", "", 404, "unknown_route"),
+        ("GET", "/publisher/submit-orders", "", 405, "method_not_allowed"),
     ],
 )
 def test_what_the_port_does_not_understand_is_a_problem_document(
@@ -322,14 +322,3 @@ def test_a_page_from_elsewhere_sends_no_orders(
     publisher, answer = asked(tradepit_node, lambda http: http.post(target, headers=headers))
     assert answer.status_code == 403
     assert publisher.tally.sent == 0
-
-
-def test_a_port_that_is_taken_is_named(tradepit_node: FreshNode) -> None:
-    async def meanwhile(publisher: Publisher) -> None:
-        door, other = PublisherDoors(publisher).door(), PublisherDoors(publisher).door()
-        await door.open(0)
-        with pytest.raises(PortTaken, match=str(door.port)):
-            await other.open(door.port)
-        await door.close()
-
-    published(tradepit_node, meanwhile)

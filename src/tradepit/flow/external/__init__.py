@@ -7,6 +7,6 @@
 - `participants`: accounts with room to trade
 - `tally`: what came of it
 - `publisher`: the schedule that holds it together
-- `doors`: control over HTTP; `web`: the little of HTTP that it takes
+- `pages`: control over HTTP
 - `tables`: progress and result for a person
 """

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 import msgspec
@@ -15,12 +16,14 @@ from rich.console import Console
 
 from tradepit.client import AsyncClient
 from tradepit.client.retries import NO_RETRIES
-from tradepit.flow.external.doors import PublisherDoors
+from tradepit.flow.external.pages import PublisherPages
 from tradepit.flow.external.publisher import Publisher
 from tradepit.flow.external.tables import progress_line, result_table
-from tradepit.flow.external.web import HOST, PortTaken
+from tradepit.observe.own_port import Pages, PageServer, PortTaken, bind
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
+HOST: Final = "127.0.0.1"
+"""Control is for this machine."""
 
 ATTEMPT_SECONDS: Final = 4.0
 """For one attempt: a node that hangs is asked again before an order's time is over."""
@@ -83,20 +86,29 @@ class _Run:
     ) -> Publisher:
         async with AsyncClient(self._url, retries=NO_RETRIES, timeout_s=ATTEMPT_SECONDS) as client:
             publisher = Publisher(client, rate=rate, seed=seed, symbols=symbols)
-            door = PublisherDoors(publisher).door()
-            if port is not None:
-                await door.open(port)
-                self._screen.print(f"control at http://{HOST}:{door.port}", highlight=False)
-            self._stop_on_signals(publisher, seconds)
-            progress = asyncio.create_task(self._show(publisher))
-            try:
-                await publisher.run()
-            finally:
-                progress.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await progress
-                await door.close()
+            async with self._control(publisher, port):
+                self._stop_on_signals(publisher, seconds)
+                progress = asyncio.create_task(self._show(publisher))
+                try:
+                    await publisher.run()
+                finally:
+                    progress.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await progress
             return publisher
+
+    @contextlib.asynccontextmanager
+    async def _control(self, publisher: Publisher, port: int | None) -> AsyncIterator[None]:
+        """Serve the publisher's pages, if it was given a port. Raises: PortTaken."""
+        if port is None:
+            yield
+            return
+        pages = Pages(PublisherPages(publisher).routes(), is_loopback=True)
+        with bind(HOST, port) as listener:
+            async with PageServer(pages, listener):
+                where = f"http://{HOST}:{listener.getsockname()[1]}"
+                self._screen.print(f"control at {where}", highlight=False)
+                yield
 
     def _stop_on_signals(self, publisher: Publisher, seconds: float | None) -> None:
         loop = asyncio.get_running_loop()

@@ -13,8 +13,9 @@ from tradepit.client import AsyncClient, NodeUnreachable
 from tradepit.client.errors import ApiError, NotFound
 from tradepit.client.firm_models import FirmFields
 from tradepit.makers.live.node import MakerNode, MakerOptions
-from tradepit.makers.live.pages import MakerPages, PageServer, bind, is_loopback
+from tradepit.makers.live.pages import MakerPages
 from tradepit.makers.registry import kind_of
+from tradepit.observe.own_port import Pages, PageServer, bind, is_loopback
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ async def run_maker(
     Args:
         new_firm: made when the market does not know the firm.
     Raises:
-        FirmMissing, StaleMaker: it must not run. OSError: the port is taken.
+        FirmMissing, StaleMaker: it must not run. PortTaken.
         StrategyError: unknown strategy.
     """
     kind_of(options.settings.strategy.name)
@@ -61,7 +62,7 @@ async def run_maker(
     try:
         stopping = _stop_signal()
         node = MakerNode(options)
-        pages = MakerPages(node, is_loopback=is_loopback(serving.host))
+        pages = Pages(MakerPages(node).routes(), is_loopback=is_loopback(serving.host))
         async with PageServer(pages, listener):
             log.info(
                 "maker begins",
