@@ -44,9 +44,10 @@ async def _hash(database: Database, table: Table) -> TableHash:
     statement = select(table).order_by(*table.primary_key.columns)
     async with database.engine.connect() as connection:
         result = await connection.stream(statement)
-        async for row in result.yield_per(ROWS_AT_A_TIME):
-            digest.update(repr(tuple(row)).encode())
-            rows += 1
+        # Part by part: each step of an asynchronous result costs ten times what a row does.
+        async for part in result.partitions(ROWS_AT_A_TIME):
+            digest.update("".join(repr(tuple(row)) for row in part).encode())
+            rows += len(part)
     return TableHash(rows, digest.hexdigest())
 
 
