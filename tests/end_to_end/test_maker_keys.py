@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.maker_process import FIRM, SYMBOLS, MakerProcess, market_file, wait_until
 from tests.end_to_end.node_process import NodeProcess
+from tests.end_to_end.test_external_publisher import PublisherProcess, until
 
 from tradepit.access.access import open_keys
 from tradepit.access.principals import Permission
 from tradepit.client import Client
 from tradepit.client.errors import ClientError
+from tradepit.flow.external.participants import TAKER
 
 
 class Keyed:
@@ -59,3 +61,23 @@ def test_a_maker_signs_with_the_key_of_its_firm(keyed: Keyed) -> None:
     finally:
         maker.kill()
         admin.close()
+
+
+def test_a_publisher_signs_with_the_key_of_an_administrator(
+    keyed: Keyed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEPIT_KEY", keyed.admin.record.id)
+    monkeypatch.setenv("TRADEPIT_SECRET", keyed.admin.secret)
+    publisher = PublisherProcess(keyed.node.url, "--rate", "20")
+    with Client(keyed.node.url, key=keyed.admin.record.id, secret=keyed.admin.secret) as admin:
+
+        def has_traded() -> bool:
+            with contextlib.suppress(ClientError):
+                return len(admin.account_trades(TAKER).items) > 10
+            return False
+
+        try:
+            until(has_traded)
+            assert publisher.result()["unanswered"] == {}
+        finally:
+            publisher.kill()

@@ -15,7 +15,9 @@ import uvloop
 from rich.console import Console
 
 from tradepit.client import AsyncClient
+from tradepit.client.errors import ClientError
 from tradepit.client.retries import NO_RETRIES
+from tradepit.client.signing import Credentials, credentials_of
 from tradepit.flow.external.pages import PublisherPages
 from tradepit.flow.external.publisher import Publisher
 from tradepit.flow.external.tables import progress_line, result_table
@@ -44,6 +46,14 @@ def external(
     seconds: Annotated[
         float | None, typer.Option(help="End after so long; default: Ctrl-C.", min=0.1)
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Of an administrator, for a node in key mode.", envvar="TRADEPIT_KEY"),
+    ] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(help="Of the key; better in the environment.", envvar="TRADEPIT_SECRET"),
+    ] = None,
     progress: Annotated[
         float, typer.Option(help="Seconds between lines of progress; 0: none.", min=0)
     ] = 5.0,
@@ -54,10 +64,11 @@ def external(
     """Send crossing orders from outside, open loop, at a rate that is kept."""
     wanted = [name.strip() for name in symbols.split(",") if name.strip()]
     screen = Console(stderr=True, soft_wrap=True)
-    run = _Run(url, screen, progress_seconds=progress)
     try:
+        credentials = credentials_of(key, secret)
+        run = _Run(url, credentials, screen, progress_seconds=progress)
         publisher = uvloop.run(run.publish(rate, seed, wanted, port, seconds))
-    except PortTaken as error:
+    except (ClientError, PortTaken, ValueError) as error:
         screen.print(f"[red]{error}[/]", highlight=False)
         raise typer.Exit(1) from None
     if as_json:
@@ -71,8 +82,16 @@ def external(
 class _Run:
     """One run of the command."""
 
-    def __init__(self, url: str, screen: Console, *, progress_seconds: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials | None,
+        screen: Console,
+        *,
+        progress_seconds: float,
+    ) -> None:
         self._url = url
+        self._credentials = credentials
         self._screen = screen
         self._progress_seconds = progress_seconds
 
@@ -84,7 +103,14 @@ class _Run:
         port: int | None,
         seconds: float | None,
     ) -> Publisher:
-        async with AsyncClient(self._url, retries=NO_RETRIES, timeout_s=ATTEMPT_SECONDS) as client:
+        own = self._credentials
+        async with AsyncClient(
+            self._url,
+            key=None if own is None else own.key,
+            secret=None if own is None else own.secret,
+            retries=NO_RETRIES,
+            timeout_s=ATTEMPT_SECONDS,
+        ) as client:
             publisher = Publisher(client, rate=rate, seed=seed, symbols=symbols)
             async with self._control(publisher, port):
                 self._stop_on_signals(publisher, seconds)
