@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,3 +83,10 @@ def test_a_publisher_signs_with_the_key_of_an_administrator(
             assert publisher.result()["unanswered"] == {}
         finally:
             publisher.kill()
+
+
+def test_a_publisher_without_a_key_says_so_and_ends(keyed: Keyed) -> None:
+    command = [sys.executable, "-m", "tradepit.cli", "flow", "external", "--url", keyed.node.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "unauthenticated" in done.stderr

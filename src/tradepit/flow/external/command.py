@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 
 from tradepit.client import AsyncClient
-from tradepit.client.errors import ClientError
+from tradepit.client.errors import Forbidden
 from tradepit.client.retries import NO_RETRIES
 from tradepit.client.signing import Credentials, credentials_of
 from tradepit.flow.external.pages import PublisherPages
@@ -68,7 +68,7 @@ def external(
         credentials = credentials_of(key, secret)
         run = _Run(url, credentials, screen, progress_seconds=progress)
         publisher = uvloop.run(run.publish(rate, seed, wanted, port, seconds))
-    except (ClientError, PortTaken, ValueError) as error:
+    except (Forbidden, PortTaken, ValueError) as error:
         screen.print(f"[red]{error}[/]", highlight=False)
         raise typer.Exit(1) from None
     if as_json:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from tradepit.client import AsyncClient
-from tradepit.client.errors import ClientError
+from tradepit.client.errors import ClientError, Forbidden
 from tradepit.client.models import Instrument, Place
 from tradepit.flow.external.bootstrap import Bootstrap
 from tradepit.flow.external.crossing import (
@@ -82,7 +82,8 @@ class Publisher:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Publish until stopped, through any absence of the node."""
+        """Publish until stopped, through any absence of the node. Raises: Forbidden, without a key
+        that may."""
         await self._begin()
         tasks = [
             asyncio.create_task(self._tops.follow(self._client)),
@@ -135,6 +136,8 @@ class Publisher:
                 await self._refresh()
                 await open_participants(self._client, self._instruments.values())
                 await self.bootstrap.seed(self.symbols, self._instruments)
+            except Forbidden:
+                raise  # no key, or one that may not: waiting does not help
             except ClientError as error:
                 self.tally.last_failure = str(error)
                 await self._stopped_before(time.monotonic() + NODE_PAUSE_S)
