@@ -76,25 +76,37 @@ class ReplayEvents:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
         head = f"GET /api/v1/replays/{id}/stream{_query(query)} HTTP/1.1\r\nHost: localhost\r\n"
         head += f"Last-Event-ID: {last_event_id}\r\n" if last_event_id else ""
-        self.socket.sendall(f"{head}\r\n".encode())
         self.file = self.socket.makefile("rb")
-        self.status = int(self.file.readline().split()[1])
-        while self.file.readline().strip():
-            pass
         self.last = ""
+        try:
+            self.socket.sendall(f"{head}\r\n".encode())
+            self.status = int(self._line().split()[1])
+            while self._line().strip():
+                pass
+        except (EOFError, OSError):
+            self.close()
+            raise
+
+    def _line(self) -> bytes:
+        """A whole line; raises EOFError when the connection ends before or within it."""
+        line = self.file.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        return line
 
     def next(self) -> dict[str, Any]:
         """The next message; raises EOFError. An error event is `{"error": …}`."""
-        is_error = False
-        while line := self.file.readline():
+        is_error, last = False, self.last
+        while True:
+            line = self._line()
             if line.startswith(b"id: "):
-                self.last = line[4:].strip().decode()
+                last = line[4:].strip().decode()
             elif line.startswith(b"event: error"):
                 is_error = True
             elif line.startswith(b"data: "):
                 found: dict[str, Any] = json.loads(line[6:])
+                self.last = last
                 return {"error": found} if is_error else found
-        raise EOFError
 
     def rest(self) -> Iterator[dict[str, Any]]:
         """All messages until the stream is closed."""

@@ -37,10 +37,14 @@ class EventReader:
         head = f"GET /api/v1/stream?{query} HTTP/1.1\r\nHost: localhost:{port}\r\n"
         if last_event_id:
             head += f"Last-Event-ID: {last_event_id}\r\n"
-        self.socket.sendall(f"{head}\r\n{after}".encode())
         self.last_id = last_event_id
         self._pending = b""
-        status, self.headers = self._head()
+        try:
+            self.socket.sendall(f"{head}\r\n{after}".encode())
+            status, self.headers = self._head()
+        except (EOFError, OSError):
+            self.socket.close()
+            raise
         self.status = int(status.split()[1])
 
     def _head(self) -> tuple[str, dict[str, str]]:

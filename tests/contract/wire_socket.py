@@ -35,9 +35,13 @@ class WireSocket:
         lines = [f"GET {path} HTTP/1.1", f"Host: localhost:{port}", "Upgrade: websocket"]
         lines += ["Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
-        while b"\r\n\r\n" not in self.pending:
-            self._more()
+        try:
+            self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+            while b"\r\n\r\n" not in self.pending:
+                self._more()
+        except (Closed, OSError):
+            self.socket.close()
+            raise
         head, _, self.pending = self.pending.partition(b"\r\n\r\n")
         self.status = int(head.split()[1])
 

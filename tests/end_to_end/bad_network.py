@@ -47,8 +47,12 @@ class BadNetwork:
         while not self._is_closed:
             try:
                 ours, _ = self._listener.accept()
+            except OSError:
+                continue
+            try:
                 theirs = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
+                ours.close()
                 continue
             self._pairs |= {ours, theirs}
             for source, target in ((ours, theirs), (theirs, ours)):

@@ -62,11 +62,13 @@ class Stream:
 
     def next(self) -> dict[str, Any]:
         """Data of the next message; raises EOFError."""
-        while line := self.file.readline():
+        last = self.last
+        while (line := self.file.readline()).endswith(b"\n"):
             if line.startswith(b"id: "):
-                self.last = line[4:].strip().decode()
+                last = line[4:].strip().decode()
             elif line.startswith(b"data: "):
                 found: dict[str, Any] = json.loads(line[6:])
+                self.last = last
                 return found
         raise EOFError
 
