@@ -22,6 +22,8 @@ OTHER_PORTS: Final = range(20_000, 32_000)
 """Below those that systems give to outgoing connections: a port that is free stays so while its
 process is started again."""
 
+PORTS_TRIED: Final = 100
+
 MAKER_SETTINGS: Final = SUPPLIED / "makers"
 """A file for each strategy that takes more than its defaults."""
 
@@ -126,9 +128,8 @@ class _Ports:
 
     def take(self, wanted: int) -> int:
         """The wanted port, or another one when it is taken or none is wanted (0)."""
-        others = random.sample(OTHER_PORTS, len(OTHER_PORTS))
-        for port in [wanted, *others] if wanted else others:
-            if port not in self._given and _is_free(port):
+        for port in (wanted, *random.sample(OTHER_PORTS, PORTS_TRIED)):
+            if port and port not in self._given and _is_free(port):
                 self._given.add(port)
                 return port
         raise OSError(f"no free port on {HOST}")

@@ -6,14 +6,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from litestar import Litestar, Response, Router, get
 from litestar.di import Provide
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from uvicorn import Config, Server
 
 from tradepit.gateway import trade_store
 from tradepit.gateway.access import Doorkeeper, require_loopback
@@ -24,9 +21,9 @@ from tradepit.gateway.results import Health
 from tradepit.gateway.server import tune_garbage_collector
 from tradepit.gateway.trade_store import StoreDesk, StoreGiven, store_source
 from tradepit.observe.metrics import new_registry
+from tradepit.observe.own_port import OwnServer
 from tradepit.projections.store import StoreUnavailable, TradeStore
 
-BACKLOG: Final = 1024
 CONNECTIONS_MAX: Final = 2_000
 """Writers and readers; more are answered 503."""
 
@@ -84,34 +81,10 @@ async def serve_store(
         OpenAccessRefused: the address is no loopback one.
     """
     require_loopback(listener.getsockname()[0])
-    app: Any = Door(build_store_app(StoreDesk(store)), Doorkeeper(allowed_hosts))
-    config = Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        date_header=False,
-        server_header=False,
-        backlog=BACKLOG,
-        limit_concurrency=CONNECTIONS_MAX,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
-    server = _Server(config)
+    app = Door(build_store_app(StoreDesk(store)), Doorkeeper(allowed_hosts))
+    server = OwnServer(app, connections_max=CONNECTIONS_MAX, stop_seconds=STOP_SECONDS)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, server.stop)
     tune_garbage_collector()
     await server.serve(sockets=[listener])
-
-
-class _Server(Server):
-    """uvicorn's server, whose end by a signal is a clean one: uvicorn would raise it once more."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def stop(self) -> None:
-        self.should_exit = True

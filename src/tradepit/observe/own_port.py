@@ -179,13 +179,11 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-class PageServer:
-    """Serves pages on a bound socket while it is entered."""
+class OwnServer(Server):
+    """uvicorn's server of an ASGI application, without signals and words of its own."""
 
-    def __init__(self, pages: Pages, listener: socket.socket) -> None:
-        app: Any = pages
-        self._listener = listener
-        self._server = _Server(
+    def __init__(self, app: Any, *, connections_max: int, stop_seconds: int) -> None:
+        super().__init__(
             Config(
                 app,
                 http="httptools",
@@ -196,23 +194,31 @@ class PageServer:
                 date_header=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=CONNECTIONS_MAX,
-                timeout_graceful_shutdown=STOP_SECONDS,
+                limit_concurrency=connections_max,
+                timeout_graceful_shutdown=stop_seconds,
             )
         )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        """Answer what was asked, then end."""
+        self.should_exit = True
+
+
+class PageServer:
+    """Serves pages on a bound socket while it is entered."""
+
+    def __init__(self, pages: Pages, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = OwnServer(pages, connections_max=CONNECTIONS_MAX, stop_seconds=STOP_SECONDS)
 
     async def __aenter__(self) -> PageServer:
         self._serving = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.should_exit = True
+        self._server.stop()
         await self._serving
-
-
-class _Server(Server):
-    """uvicorn's server without its own handling of signals."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
